@@ -1,0 +1,185 @@
+"""``params.yaml`` -> frozen sections, with errors in one line each."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from geocore.config.section import Section
+from geocore.errors import UserError
+
+__all__ = ["leaves", "read_sections", "read_yaml", "tracked_leaves", "validate"]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's floats and no duplicate keys, as DVC reads the file: 1e-3 is a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.inf$|^\.nan$", re.I),
+    list("-+0123456789."),
+)
+# Integers are asked first, so that 3 stays one.
+for _first in "-+0123456789":
+    _Loader.yaml_implicit_resolvers[_first].sort(key=lambda pair: not pair[0].endswith(":int"))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds; a broken or missing file is a one-line ``UserError``."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path.name}: no such file in {path.parent}; expected it there") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path.name}: byte {error.start} is not UTF-8; expected text") from None
+    try:
+        value = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise UserError(f"{path.name}{line}: {problem}; expected valid YAML") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path.name}: holds {type(value).__name__}; expected a mapping of keys")
+    return value
+
+
+def read_sections(
+    path: Path, kinds: Iterable[type[Section]], known: Iterable[str] | None = None
+) -> dict[str, Section]:
+    """The named sections of ``params.yaml``, validated.
+
+    ``known`` are the top-level keys that the file may have; any other is refused.
+    """
+    raw = read_yaml(path)
+    if known is not None:
+        names = sorted(known)
+        unknown = [
+            _unknown(path.name, str(key), str(key), names) for key in raw if key not in names
+        ]
+        if unknown:
+            raise UserError(*unknown)
+    return {kind.title: validate(raw.get(kind.title), kind, path.name) for kind in kinds}
+
+
+def validate(raw: Any, kind: type[Section], where: str) -> Section:
+    """``raw`` as a section; each fault is a line that names key, value and what is allowed."""
+    if not isinstance(raw, Mapping):
+        found = "missing" if raw is None else repr(raw)
+        raise UserError(f"{where}: {kind.title} is {found}; expected a mapping of keys")
+    _refuse_non_finite(raw, kind.title, where)
+    try:
+        # JSON mode: lists become tuples, and nothing else is converted.
+        return kind.model_validate_json(json.dumps(raw))
+    except ValidationError as error:
+        schema = kind.model_json_schema()
+        lines: dict[str, str] = {}  # the first fault of a key; the rest follow from it
+        for detail in error.errors():
+            lines.setdefault(str(detail["loc"][:1]), _line(where, kind, schema, detail))
+        raise UserError(*lines.values()) from None
+    except TypeError:
+        raise UserError(
+            f"{where}: {kind.title} holds a date or binary value; expected numbers, "
+            "strings, lists or null"
+        ) from None
+
+
+def leaves(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``{"a": {"b": 1}}`` -> ``{"a.b": 1}``; lists are leaves."""
+    flat: dict[str, Any] = {}
+    for key, entry in value.items():
+        name = f"{prefix}{key}"
+        if isinstance(entry, Mapping):
+            flat.update(leaves(entry, f"{name}."))
+        else:
+            flat[name] = entry
+    return flat
+
+
+def tracked_leaves(kind: type[Section]) -> list[str]:
+    """The keys of a section that DVC tracks, as ``section.key``."""
+    properties = kind.model_json_schema()["properties"]
+    return [
+        f"{kind.title}.{key}" for key, about in properties.items() if about.get("tracked", True)
+    ]
+
+
+def _refuse_non_finite(raw: Any, name: str, where: str) -> None:
+    if isinstance(raw, Mapping):
+        for key, value in raw.items():
+            _refuse_non_finite(value, f"{name}.{key}", where)
+    elif isinstance(raw, float) and (raw != raw or raw in (float("inf"), float("-inf"))):
+        raise UserError(f"{where}: {name} is {raw}; expected a finite number")
+
+
+def _line(where: str, kind: type[Section], schema: dict[str, Any], detail: Any) -> str:
+    path = [str(step) for step in detail["loc"]]
+    if detail["type"] == "value_error" and not path:  # a rule over several keys names them itself
+        return f"{where}: {detail['ctx']['error']}"
+    # pydantic appends the member of a union to the path; the key alone is what the user wrote.
+    key = path[0] if path else ""
+    name = f"{kind.title}.{key}" if key else kind.title
+    if detail["type"] == "extra_forbidden":
+        return _unknown(where, name, key, list(schema["properties"]), f"{kind.title}.")
+    about = schema["properties"].get(key, {})
+    expected = _expected(about)
+    if detail["type"] == "missing":
+        return f"{where}: {name} is missing; expected {expected}"
+    found = json.dumps(detail["input"], ensure_ascii=False)
+    if len(path) > 1 and path[1].isdigit():
+        name = f"{name}[{path[1]}]"
+        expected = _expected(about.get("items", about))
+    return f"{where}: {name} is {found}; expected {expected}"
+
+
+def _unknown(where: str, name: str, key: str, known: list[str], prefix: str = "") -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {prefix}{near[0]}?" if near else f"expected one of {', '.join(known)}"
+    return f"{where}: {name} is an unknown key; {hint}"
+
+
+def _expected(about: Mapping[str, Any]) -> str:
+    """A JSON schema in words: ``a number above 0 and at most 10``."""
+    if "expected" in about:
+        return str(about["expected"])
+    if "anyOf" in about:
+        return " or ".join(_expected(option) for option in about["anyOf"])
+    if "enum" in about:
+        return "one of " + ", ".join(str(option) for option in about["enum"])
+    if "const" in about:
+        return f"{about['const']}"
+    kind = about.get("type")
+    if kind == "null":
+        return "null"
+    if kind == "array":
+        return "a list, each " + _expected(about.get("items", {}))
+    words = {
+        "integer": "an integer", "number": "a number", "string": "a string", "boolean": "true or false"
+    }  # fmt: skip
+    bounds = []
+    for key, phrase in (
+        ("minimum", "at least"), ("exclusiveMinimum", "above"),
+        ("maximum", "at most"), ("exclusiveMaximum", "below"),
+    ):  # fmt: skip
+        if key in about:
+            bounds.append(f"{phrase} {about[key]:g}")
+    return " ".join([words.get(str(kind), "another value"), " and ".join(bounds)]).strip()

@@ -1,0 +1,227 @@
+"""Writes that are whole or have not happened: a temporary beside the target, fsync, rename."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from geocore.errors import UserError
+from geocore.runs.canonical import canonical_json
+from geocore.runs.processes import alive
+
+__all__ = [
+    "discard",
+    "disk_error",
+    "remove_stale",
+    "replacing",
+    "tree_size",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
+
+_LEFTOVER = re.compile(r"\.(?P<name>.+)\.(?P<kind>tmp|old)-(?P<pid>\d+)-[0-9a-f]{8}")
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+_REASONS = {
+    errno.ENOSPC: "no space left on device",
+    errno.EDQUOT: "disk quota exceeded",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+}
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path; what is created there takes the place of ``path`` on a clean exit.
+
+    The temporary lies in the same folder (created if need be) and may become a file or a folder.
+    Its name is ``.NAME.tmp-PID-xxxx``, without the suffix: tell a writer that goes by suffixes
+    which format is meant. On a clean exit it is fsynced and renamed into place; on any error it
+    is removed and the old stays whole. A full disk, an exceeded quota, a read-only file system
+    and a refused permission raise ``UserError``; ``FileNotFoundError`` if nothing was created.
+    """
+    path = Path(path)
+    temporary = _beside(path, "tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if not os.path.lexists(temporary):
+            raise FileNotFoundError(f"{path}: nothing was written to its temporary {temporary}")
+        _fsync_tree(temporary)
+        _move_in(temporary, path)
+    except BaseException as error:
+        _remove(temporary)
+        told = disk_error(error, path)
+        if told is None:
+            raise
+        raise told from error
+    _fsync(path.parent)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` atomically."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` atomically as UTF-8, line ends as they are."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` atomically as canonical JSON: sorted keys, indent 2, a trailing newline.
+
+    Floats are written by ``repr`` and come back equal. Raises ``ValueError`` for NaN and
+    infinities, ``TypeError`` for what JSON does not hold; both name the file and the key.
+    """
+    try:
+        text = canonical_json(value, indent=2)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{path}: {error}") from error
+    write_text(path, text + "\n")
+
+
+def discard(path: Path) -> None:
+    """Remove a file or a folder, in one step for whoever looks: the name first, then the bytes."""
+    path = Path(path)
+    if os.path.lexists(path):
+        aside = _beside(path, "tmp")
+        path.rename(aside)
+        _remove(aside)
+
+
+def remove_stale(folder: Path) -> tuple[int, int]:
+    """Remove what dead processes of this machine left in ``folder``; return how many, how large.
+
+    An old folder that was set aside, and whose successor never arrived, is put back instead.
+    """
+    count = size = 0
+    for entry in sorted(Path(folder).glob(".*")):
+        match = _LEFTOVER.fullmatch(entry.name)
+        if match is None or alive(int(match["pid"])):
+            continue
+        target = entry.with_name(match["name"])
+        if match["kind"] == "old" and not os.path.lexists(target):
+            entry.rename(target)
+            continue
+        count, size = count + 1, size + tree_size(entry)
+        _remove(entry)
+    return count, size
+
+
+def tree_size(path: Path) -> int:
+    """Bytes in a file, or in all files below a folder; links count as links."""
+    if not path.is_dir() or path.is_symlink():
+        return path.lstat().st_size if os.path.lexists(path) else 0
+    return sum(
+        Path(parent, name).lstat().st_size for parent, _, names in os.walk(path) for name in names
+    )
+
+
+def disk_error(error: BaseException, path: Path) -> UserError | None:
+    """What the disk refused while ``path`` was written, as one line; None for any other error.
+
+    Libraries written in Rust put the error number into their message: it is read from there.
+    """
+    number: int | None = None
+    if isinstance(error, OSError):
+        number = error.errno
+    elif isinstance(error, Exception) and (match := _OS_ERROR.search(str(error))):
+        number = int(match[1])
+    if number not in _REASONS or isinstance(error, UserError):
+        return None
+    named = getattr(error, "filename", None)
+    # A refusal elsewhere (an input that may not be read) is not about this path.
+    if number == errno.EACCES and named and not _is_about(str(named), path):
+        return None
+    free = f" ({_free(path)} free)" if number == errno.ENOSPC else ""
+    kind = "folder" if path.is_dir() else "file"
+    left = f"the old {kind} is untouched" if os.path.lexists(path) else "nothing is left behind"
+    return UserError(f"{_REASONS[number]} while writing {_shown(path)}{free}; {left}")
+
+
+def _beside(path: Path, kind: str) -> Path:
+    return path.with_name(f".{path.name}.{kind}-{os.getpid()}-{secrets.token_hex(4)}")
+
+
+def _is_about(name: str, path: Path) -> bool:
+    """True for what lies beside ``path``, below that, and for the folders above."""
+    named, whole = Path(name).absolute(), path.absolute()
+    return named.is_relative_to(whole.parent) or whole.is_relative_to(named)
+
+
+def _shown(path: Path) -> str:
+    here, whole = Path.cwd(), path.absolute()
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
+
+
+def _free(path: Path) -> str:
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    found = os.statvfs(folder)
+    if found.f_files and not found.f_favail:
+        return "no inodes"
+    kib = found.f_bavail * found.f_frsize // 1024
+    return f"{kib} KiB" if kib < 10240 else f"{kib // 1024} MiB"
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _fsync_tree(path: Path) -> None:
+    if path.is_symlink():
+        return
+    if path.is_dir():
+        for entry in path.iterdir():
+            _fsync_tree(entry)
+    _fsync(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _move_in(temporary: Path, path: Path) -> None:
+    """Rename ``temporary`` to ``path``; if one is a folder, swap the two and drop the old."""
+    if not os.path.lexists(path) or not (temporary.is_dir() or path.is_dir()):
+        temporary.replace(path)
+        return
+    if _exchange(temporary, path):
+        _remove(temporary)
+        return
+    aside = _beside(path, "old")
+    path.rename(aside)
+    try:
+        temporary.rename(path)
+    except BaseException:
+        aside.rename(path)
+        raise
+    _remove(aside)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Swap two names in one step (Linux's renameat2); False where the system cannot.
+
+    Two renames would leave a moment with no folder at all: a kill there would lose a checkpoint.
+    """
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
+    if renameat2 is None:
+        return False
+    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(renameat2(here, os.fsencode(first), here, os.fsencode(second), swap) == 0)

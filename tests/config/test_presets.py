@@ -1,0 +1,41 @@
+"""Presets expand into values that the sections accept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from geocore.config.load import leaves, read_yaml, validate
+from geocore.config.presets import overrides, read_presets
+from geocore.errors import UserError
+from geocore.pipeline.dvcfile import read_dvc
+from geocore.pipeline.run import stage_of
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("name", ["smoke", "default", "paper"])
+def test_a_preset_is_valid_and_changes_known_keys(name: str) -> None:
+    params = read_yaml(ROOT / "params.yaml")
+    known = leaves(params)
+    for leaf, value in read_presets(ROOT)[name].items():
+        assert leaf in known
+        section, key = leaf.split(".")
+        params[section][key] = value
+    stages = read_dvc(ROOT)
+    for kind in {kind for stage in stages for kind in stage_of(stage, stages).sections}:
+        validate(params[kind.title], kind, name)
+
+
+def test_overrides_are_arguments_of_dvc(tmp_path: Path) -> None:
+    (tmp_path / "presets.yaml").write_text(
+        "a: {train: {lr: 1e-3, name: x}, data: {limit: null, faces: [0, 1]}}\nb: {}\n"
+    )
+    assert overrides(tmp_path, "a") == [
+        "-S", "train.lr=0.001", "-S", "train.name=x",
+        "-S", "data.limit=null", "-S", "data.faces=[0, 1]",
+    ]  # fmt: skip
+    assert overrides(tmp_path, "b") == []
+    with pytest.raises(UserError, match="preset 'c' is unknown; expected one of a, b"):
+        overrides(tmp_path, "c")
