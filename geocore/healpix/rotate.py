@@ -1,0 +1,78 @@
+"""A HEALPix map under any rotation, by bilinear interpolation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from geocore.healpix.grid import ALL_FACES, check_faces, pixel_centres
+from geocore.healpix.stencil import Stencil
+
+__all__ = ["MapRotation"]
+
+
+class MapRotation(nn.Module):
+    """``(R f)(d) = f(R^-1 d)`` for nested maps: each pixel interpolated at ``R^-1`` its centre.
+
+    The four nearest pixels of the two neighbouring rings are weighted as HEALPix's own
+    ``get_interpol`` does: weights are not negative and sum to one, so a constant stays constant.
+    Pixels of faces that the map has not are left out and the others' weights scaled up; where none
+    is left the result is 0 and ``valid (npix,)`` is False. Interpolation smooths: only the turns
+    of ``geocore.healpix.symmetry`` are exact. ``rotation`` is a matrix ``(3, 3)``.
+
+    Needs healpy (``pip install geocore[data]``).
+    """
+
+    valid: Tensor
+
+    def __init__(
+        self,
+        nside: int,
+        faces: Sequence[int],
+        rotation: Tensor,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        import healpy
+
+        rotation = torch.as_tensor(rotation).detach().cpu().double()
+        _check_rotation(rotation)
+        faces = check_faces(faces)
+        directions = pixel_centres(nside, faces) @ rotation
+        x, y, z = directions.unbind(-1)
+        colatitude, longitude = torch.atan2(torch.hypot(x, y), z), torch.atan2(y, x)
+        pixels, weights = healpy.get_interp_weights(
+            nside, colatitude.numpy(), longitude.numpy(), nest=True
+        )
+        index = torch.from_numpy(pixels).T.contiguous()
+        weight = torch.from_numpy(weights).T.contiguous().clamp(min=0)
+
+        # From pixel numbers of the sphere to places in a map of these faces.
+        first = torch.full((len(ALL_FACES),), -1)
+        first[list(faces)] = torch.arange(len(faces)) * nside**2
+        start = first[index // nside**2]
+        weight = torch.where(start >= 0, weight, 0.0)
+        total = weight.sum(dim=1, keepdim=True)
+        valid = total[:, 0] > 1e-9
+        weight = torch.where(valid[:, None], weight / total.clamp(min=1e-9), 0.0)
+        index = torch.where(start >= 0, start + index % nside**2, 0)
+        self.register_buffer("valid", valid)
+        self.stencil = Stencil(index, weight.to(dtype), len(faces) * nside**2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, npix, channels)`` -> ``(batch, npix, channels)``, in the module's dtype."""
+        rotated: Tensor = self.stencil(x)
+        return rotated
+
+
+def _check_rotation(rotation: Tensor) -> None:
+    if rotation.shape != (3, 3):
+        raise ValueError(f"rotation has shape {tuple(rotation.shape)}; expected (3, 3)")
+    error = float((rotation @ rotation.T - torch.eye(3, dtype=rotation.dtype)).abs().max())
+    if not error < 1e-6 or float(torch.linalg.det(rotation)) < 0:
+        raise ValueError(
+            f"rotation is off an orthogonal matrix by {error:.1g}, with determinant "
+            f"{float(torch.linalg.det(rotation)):.3g}; expected a rotation"
+        )

@@ -1,0 +1,1 @@
+"""The body of each stage: typed inputs -> geocore -> typed outputs."""

@@ -1,0 +1,68 @@
+"""Reading ``dvc.yaml`` and ``dvc.lock`` as plain values, without DVC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from geocore.config.load import read_yaml
+from geocore.errors import UserError
+
+__all__ = ["DvcStage", "locked_params", "read_dvc"]
+
+
+@dataclass(frozen=True)
+class DvcStage:
+    """One stage as ``dvc.yaml`` writes it; paths relative to its folder."""
+
+    name: str
+    cmd: str
+    deps: tuple[str, ...]
+    params: tuple[str, ...]
+    outs: tuple[str, ...]
+
+    def covering(self, path: str) -> str | None:
+        """The dependency that is ``path`` or a folder above it."""
+        for dep in self.deps:
+            if path == dep or path.startswith(dep.rstrip("/") + "/"):
+                return dep
+        return None
+
+
+def read_dvc(root: Path) -> dict[str, DvcStage]:
+    """The stages of ``root/dvc.yaml`` in their order."""
+    stages = read_yaml(root / "dvc.yaml").get("stages") or {}
+    found = {}
+    for name, about in stages.items():
+        if not isinstance(about, dict) or "cmd" not in about:
+            raise UserError(f"dvc.yaml: stage {name} has no cmd; expected python -m flows.{name}")
+        params: list[str] = []
+        for entry in about.get("params") or []:
+            if isinstance(entry, dict):
+                params += [str(leaf) for group in entry.values() for leaf in group or []]
+            else:
+                params.append(str(entry))
+        found[str(name)] = DvcStage(
+            name=str(name),
+            cmd=" ".join(str(about["cmd"]).split()),
+            deps=_paths(about.get("deps")),
+            params=tuple(params),
+            outs=tuple(
+                path for key in ("outs", "metrics", "plots") for path in _paths(about.get(key))
+            ),
+        )
+    return found
+
+
+def locked_params(root: Path, stage: str) -> dict[str, Any] | None:
+    """The parameter values of the stage's last run in ``dvc.lock``; None if it never ran."""
+    if not (root / "dvc.lock").exists():
+        return None
+    entry = (read_yaml(root / "dvc.lock").get("stages") or {}).get(stage)
+    return None if entry is None else dict(entry.get("params", {}).get("params.yaml", {}))
+
+
+def _paths(entries: Any) -> tuple[str, ...]:
+    """Paths of a list whose entries are strings or ``{path: options}``."""
+    return tuple(str(next(iter(e)) if isinstance(e, dict) else e) for e in entries or [])

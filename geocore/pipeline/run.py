@@ -1,0 +1,164 @@
+"""Opening a stage: its parameters, its inputs' digests, its key; and making it once."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from geocore.config.load import leaves, read_sections
+from geocore.config.runtime import RuntimeParams
+from geocore.errors import UserError
+from geocore.pipeline.dvcfile import read_dvc
+from geocore.pipeline.progress import Progress
+from geocore.pipeline.stage import Job, Manifest, Port, Stage
+from geocore.runs.closure import module_digests
+from geocore.runs.digest import digest_file, digest_json, digest_tree
+from geocore.runs.home import geocore_home, store_folder, work_folder
+from geocore.runs.locks import hold
+from geocore.runs.store import Store, piece_key
+
+__all__ = [
+    "input_digest",
+    "make",
+    "open_job",
+    "output_digests",
+    "stage_of",
+    "top_level_keys",
+    "whole",
+]
+
+# What moves bytes about and validates values, but cannot change a result: the key does not depend
+# on it, so that a better error message does not train a network again. DVC still lists it.
+_PLUMBING = (
+    "geocore.runs",
+    "geocore.config",
+    "geocore.errors",
+    "geocore._lazy",
+    "geocore.pipeline.stage",
+    "geocore.pipeline.run",
+    "geocore.pipeline.progress",
+    "geocore.pipeline.dvcfile",
+)
+
+
+def stage_of(name: str, known: Iterable[str]) -> Stage:
+    """The declaration of a stage: ``geocore.pipeline.NAME.STAGE``."""
+    names = list(known)
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(names)}"
+        raise UserError(f"stage {name!r} is unknown; {hint}")
+    try:
+        stage = importlib.import_module(f"geocore.pipeline.{name}").STAGE
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise UserError(
+            f"stage {name!r}: {error}; expected geocore/pipeline/{name}.py with a STAGE"
+        ) from None
+    if not isinstance(stage, Stage):
+        raise UserError(f"geocore/pipeline/{name}.py: STAGE is {stage!r}; expected a Stage")
+    return stage
+
+
+def top_level_keys(root: Path) -> list[str]:
+    """Sections that ``params.yaml`` may have: those that some stage of ``dvc.yaml`` reads."""
+    read = {leaf.split(".", 1)[0] for s in read_dvc(root).values() for leaf in s.params}
+    return sorted({*read, RuntimeParams.title})
+
+
+def open_job(stage: Stage, root: Path) -> Job:
+    """Read and check everything that the stage is handed, and derive its key.
+
+    Raises ``UserError`` for a parameter or an input that is not as it must be.
+    """
+    kinds = dict.fromkeys((*stage.sections, RuntimeParams))  # how to run is everybody's, tracked or not
+    sections = read_sections(root / "params.yaml", kinds, top_level_keys(root))
+    inputs = {name: input_digest(root, name, port) for name, port in stage.takes.items()}
+    code = digest_json(
+        {
+            module: digest
+            for module, digest in module_digests(stage.code, root).items()
+            if not module.startswith(_PLUMBING)
+        }
+    )
+    runtime = sections[RuntimeParams.title]
+    assert isinstance(runtime, RuntimeParams)
+    values = leaves({name: kind.model_dump(mode="json") for name, kind in sections.items()})
+    values = {name: values[name] for name in stage.params()}
+    key = piece_key(
+        stage.name,
+        parameters=values,
+        inputs=inputs,
+        code=code,
+        device=runtime.device if RuntimeParams in stage.sections else "cpu",
+    )
+    return Job(
+        stage=stage,
+        root=root,
+        sections=sections,
+        values=values,
+        inputs=inputs,
+        store=Store(store_folder(root)),
+        work=work_folder(root) / key,
+        key=key,
+        code=code,
+        progress=Progress(runtime.progress),
+    )
+
+
+def input_digest(root: Path, name: str, port: Port) -> str:
+    """A digest of what lies at an input's path. A table is named by its ``table.json``.
+
+    ``table.json`` holds every part's digest, and stages open tables with ``verify=True``.
+    """
+    path = root / port.path
+    whole_path = path / "table.json" if port.kind == "table" else path
+    if not whole_path.exists():
+        raise UserError(
+            f"{port.path}: missing; expected the {port.kind} {name!r}: run dvc repro to make it"
+        )
+    return digest_file(whole_path)
+
+
+def output_digests(job: Job) -> dict[str, str]:
+    """Digests of the outputs as they lie there: what the run gave."""
+    digests = {}
+    for port in job.stage.gives.values():
+        path = job.root / port.path
+        if port.kind == "table":
+            path = path / "table.json"
+        digests[port.path] = digest_tree(path) if path.is_dir() else digest_file(path)
+    return digests
+
+
+def whole(job: Job) -> bool:
+    """Whether what the job would make is already there, undamaged."""
+    piece = job.store.find(job.key, on_damage=_warn)
+    if piece is None:
+        return False
+    return job.stage.whole is None or job.stage.whole(job, piece.values)
+
+
+def make(job: Job) -> Manifest:
+    """Make the job's piece, once: an equal job in another process waits and then finds it.
+
+    A stage that writes its outputs while it streams (``stage.whole`` is set) leaves a piece that
+    holds only the manifest.
+    """
+    lock = geocore_home(job.root) / "locks" / f"{job.stage.name}-{job.key}.lock"
+    with hold(lock, job.stage.name, on_wait=job.progress.say, what=f"stage {job.stage.name}"):
+        if job.stage.whole is None:
+            return job.stage.make(job)
+        piece = job.store.find(job.key, on_damage=_warn)
+        if piece is not None and job.stage.whole(job, piece.values):
+            job.note(pieces={job.key: "found"})
+            return piece.values
+        manifest = job.stage.make(job)
+        job.note(pieces={job.key: "made"})
+        return job.store.replace(job.key, lambda _: manifest, verb=job.stage.name).values
+
+
+def _warn(line: str) -> None:
+    sys.stderr.write(f"warning: {line}\n")

@@ -1,0 +1,110 @@
+"""What a stage declares, and what it is handed when it runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from geocore.config.load import tracked_leaves
+from geocore.config.section import Section
+from geocore.data.tabletype import TableType
+from geocore.pipeline.progress import Progress
+from geocore.runs.store import Store
+
+__all__ = ["Job", "Manifest", "Port", "Stage"]
+
+Manifest = dict[str, Any]
+Sections = Mapping[str, Section]
+S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True)
+class Port:
+    """One input or output of a stage.
+
+    ``path`` is relative to the folder of ``dvc.yaml``. ``type`` gives a table's type from the
+    stage's sections, as far as they fix it: for an output what it will be, for an input what is
+    required. ``geocore check`` joins the two before anything is computed.
+    """
+
+    path: str
+    kind: Literal["table", "weights", "numbers", "metrics", "plots", "pictures"]
+    type: Callable[[Sections], TableType] | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a stage's body may look at.
+
+    ``sections`` are its validated parameters and ``values`` the leaves of them that DVC tracks;
+    ``inputs`` are the digests of what lies at its inputs. ``note(**values)`` goes to the ledger.
+    """
+
+    stage: Stage
+    root: Path
+    sections: Sections
+    values: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    store: Store
+    work: Path
+    key: str
+    code: str
+    progress: Progress
+    note: Callable[..., None] = field(default=lambda **_: None)
+
+    def section(self, kind: type[S]) -> S:
+        """The stage's section of that kind."""
+        value = self.sections[kind.title]
+        if not isinstance(value, kind):
+            raise TypeError(f"section {kind.title} is {type(value).__name__}; expected {kind}")
+        return value
+
+    def about(self) -> dict[str, Any]:
+        """What the run ledger keeps of this job: what was asked, what it reads, which code."""
+        return {
+            "key": self.key,
+            "params": self.values,
+            "inputs": dict(self.inputs),
+            "code": {"digest": self.code},
+        }
+
+    def noting(self, note: Callable[..., None]) -> Job:
+        """The same job, with what it notes going to a run of the ledger."""
+        return dataclasses.replace(self, note=note)
+
+    def input(self, name: str) -> Path:
+        """Where the input of that name lies."""
+        return self.root / self.stage.takes[name].path
+
+    def output(self, name: str) -> Path:
+        """Where the output of that name goes."""
+        return self.root / self.stage.gives[name].path
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of the pipeline.
+
+    ``make(job)`` does the work through the piece store and returns a small JSON manifest; it is
+    what a cached task runs. ``write(job, manifest)`` then writes the outputs that DVC expects.
+    A stage that streams its outputs, too large for the store, writes them in ``make`` and sets
+    ``whole(job, manifest)``: whether what the manifest names still lies there undamaged.
+    ``code`` names the modules whose import closure decides the result (the key's code digest).
+    """
+
+    name: str
+    summary: str
+    sections: tuple[type[Section], ...]
+    takes: Mapping[str, Port]
+    gives: Mapping[str, Port]
+    code: tuple[str, ...]
+    make: Callable[[Job], Manifest]
+    write: Callable[[Job, Manifest], None]
+    whole: Callable[[Job, Manifest], bool] | None = None
+
+    def params(self) -> list[str]:
+        """The keys of ``params.yaml`` that DVC tracks for this stage."""
+        return [leaf for kind in self.sections for leaf in tracked_leaves(kind)]

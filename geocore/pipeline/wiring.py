@@ -1,0 +1,154 @@
+"""Type-checking the whole DAG before anything is computed.
+
+``dvc.yaml`` says who runs after whom; each stage declares what it takes, gives, reads of
+``params.yaml`` and imports. The two must agree, and the geometry that a stage gives must be one
+that the next takes: a ring-ordered map into a nested model is found here, in a second.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from geocore.config.load import read_sections, read_yaml
+from geocore.config.section import Section
+from geocore.errors import UserError
+from geocore.pipeline.dvcfile import DvcStage, read_dvc
+from geocore.pipeline.run import stage_of, top_level_keys
+from geocore.pipeline.stage import Port, Stage
+from geocore.runs.closure import import_closure
+
+__all__ = ["faults"]
+
+_CODE = ("geocore/", "flows/", "tasks/")
+_LAZY = {"attach", "__getattr__", "__dir__", "__all__", "__name__", "__version__", "_exports"}
+
+
+def faults(root: Path) -> list[str]:
+    """Every disagreement, one line each; empty when the wiring holds."""
+    written = read_dvc(root)
+    found: list[str] = []
+    declared: dict[str, Stage] = {}
+    for name in written:
+        try:
+            declared[name] = stage_of(name, written)
+        except UserError as error:
+            found += error.lines
+    sections: dict[str, Section] | None = None
+    try:
+        kinds = {kind.title: kind for stage in declared.values() for kind in stage.sections}
+        sections = read_sections(root / "params.yaml", kinds.values(), top_level_keys(root))
+    except UserError as error:
+        found += error.lines
+    for name, stage in declared.items():
+        found += _stage_faults(root, written[name], stage)
+    if sections is not None:
+        found += _type_faults(declared, sections)
+    found += _deployment_faults(root)
+    return found
+
+
+def _stage_faults(root: Path, written: DvcStage, stage: Stage) -> Iterator[str]:
+    where = f"dvc.yaml: stage {stage.name}"
+    command = f"python -m flows.{stage.name}"
+    if written.cmd != command:
+        yield f"{where}: cmd is {written.cmd!r}; expected {command!r}"
+    params = stage.params()
+    yield from _differences(f"{where}: params", written.params, params)
+    outs = [port.path for port in stage.gives.values()]
+    yield from _differences(f"{where}: outs", written.outs, outs)
+    inputs = [port.path for port in stage.takes.values()]
+    data = [dep for dep in written.deps if not dep.startswith(_CODE)]
+    extra = {dep for dep in data if dep.startswith("data/own")}
+    yield from _differences(f"{where}: deps", [dep for dep in data if dep not in extra], inputs)
+    try:
+        closure = import_closure([f"flows.{stage.name}"], root)
+    except UserError as error:
+        yield from error.lines
+        return
+    files = sorted(
+        path.relative_to(root).as_posix() for path in closure.values() if not _hands_on(path)
+    )
+    for path in files:
+        if written.covering(path) is None:
+            yield f"{where}: deps lack {path}; expected every file that its code imports"
+    for dep in written.deps:
+        if dep.startswith(_CODE) and not any(written.covering(path) == dep for path in files):
+            yield f"{where}: deps have {dep}; expected only code that it imports"
+
+
+def _hands_on(path: Path) -> bool:
+    """Whether a file only hands on names lazily: an export more must not rerun every stage."""
+    if path.name != "__init__.py":
+        return False
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module == "geocore._lazy":
+            continue
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            continue
+        names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+        if not (isinstance(node, ast.Assign) and names <= _LAZY):
+            return False
+    return True
+
+
+def _differences(where: str, written: object, expected: object) -> Iterator[str]:
+    have, want = list(written), list(expected)  # type: ignore[call-overload]
+    for entry in want:
+        if entry not in have:
+            yield f"{where} lack {entry}; expected it as geocore.pipeline declares"
+    for entry in have:
+        if entry not in want:
+            yield f"{where} have {entry}; expected only what geocore.pipeline declares"
+
+
+def _type_faults(declared: dict[str, Stage], sections: dict[str, Section]) -> Iterator[str]:
+    makers: dict[str, tuple[str, Port]] = {
+        port.path: (name, port) for name, stage in declared.items() for port in stage.gives.values()
+    }
+    for name, stage in declared.items():
+        for title, port in stage.takes.items():
+            if port.path not in makers:
+                yield f"stage {name}: takes {port.path}, which no stage gives"
+                continue
+            maker, given = makers[port.path]
+            joint = f"{maker} -> {name} ({title})"
+            if given.kind != port.kind:
+                yield f"{joint}: is {given.kind}; expected {port.kind}"
+            if given.type is not None and port.type is not None:
+                mine, wanted = given.type(sections), port.type(sections)
+                yield from (f"{joint}: {fault}" for fault in mine.mismatches(wanted))
+
+
+def _deployment_faults(root: Path) -> Iterator[str]:
+    if not (root / "prefect.yaml").exists():
+        return
+    for entry in read_yaml(root / "prefect.yaml").get("deployments") or []:
+        where = f"prefect.yaml: deployment {entry.get('name', '(no name)')}"
+        point = str(entry.get("entrypoint", ""))
+        file, _, name = point.partition(":")
+        path = root / file
+        if not file or not path.is_file():
+            yield f"{where}: entrypoint is {point!r}; expected flows/FILE.py:FLOW that exists"
+            continue
+        arguments = _flow_arguments(path, name)
+        if arguments is None:
+            yield f"{where}: {file} has no flow {name!r}; expected a function with @flow"
+            continue
+        for key in entry.get("parameters") or {}:
+            if key not in arguments:
+                yield f"{where}: parameter {key} is unknown; expected {', '.join(arguments)}"
+        if not (entry.get("work_pool") or {}).get("name"):
+            yield f"{where}: no work_pool.name; expected a work pool"
+
+
+def _flow_arguments(path: Path, name: str) -> list[str] | None:
+    """Arguments of the flow ``name`` in a file, read from its source."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            for decorator in node.decorator_list:
+                target = decorator.func if isinstance(decorator, ast.Call) else decorator
+                if isinstance(target, ast.Name) and target.id == "flow":
+                    return [argument.arg for argument in node.args.args + node.args.kwonlyargs]
+    return None
