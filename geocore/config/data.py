@@ -27,7 +27,7 @@ class DataParams(Section):
     limit: Annotated[int, Field(ge=10)] | None = Field(
         description="at most this many samples, classes balanced; null takes all"
     )
-    val_fraction: float = Field(gt=0, lt=0.5)
+    val_fraction: float = Field(gt=0, lt=0.5, description="share of what is not test")
     test_fraction: float = Field(
         gt=0, lt=0.5, description="used only where the source has no test split of its own"
     )

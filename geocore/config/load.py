@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,19 @@ from geocore.errors import UserError
 
 __all__ = ["leaves", "read_sections", "read_yaml", "tracked_leaves", "validate"]
 
+_LONGEST = 80  # characters of a found value that a line repeats
+
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's floats and no duplicate keys, as DVC reads the file: 1e-3 is a number."""
+    """YAML 1.2 and no duplicate keys, as DVC reads the file: 1e-3 is a number, 010 is ten."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                problem = "a list or mapping stands as a key"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key {key!r} stands twice", key_node.start_mark
@@ -32,15 +37,29 @@ class _Loader(yaml.SafeLoader):
             seen.add(key)
         return super().construct_mapping(node, deep)
 
+    def construct_integer(self, node: yaml.ScalarNode) -> int:
+        """0b, 0o and 0x say the base; a leading zero does not."""
+        text = str(self.construct_scalar(node)).replace("_", "")
+        return int(text, 0 if text.lstrip("+-")[:2] in ("0b", "0o", "0x") else 10)
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.inf$|^\.nan$", re.I),
-    list("-+0123456789."),
-)
-# Integers are asked first, so that 3 stays one.
-for _first in "-+0123456789":
-    _Loader.yaml_implicit_resolvers[_first].sort(key=lambda pair: not pair[0].endswith(":int"))
+
+_Loader.yaml_implicit_resolvers = {}  # those of YAML 1.1 go, and these come
+for _kind, _pattern, _first in (
+    ("bool", "true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", "[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?|[-+]?\.[0-9][0-9_]*([eE][-+][0-9]+)?"
+        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("merge", "<<", "<"),
+):
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_kind}", re.compile(f"^({_pattern})$"), list(_first)
+    )
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_integer)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -51,6 +70,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path.name}: no such file in {path.parent}; expected it there") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path.name}: byte {error.start} is not UTF-8; expected text") from None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; expected a file to read") from None
     try:
         value = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
@@ -59,7 +80,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         problem = getattr(error, "problem", None) or str(error)
         raise UserError(f"{path.name}{line}: {problem}; expected valid YAML") from None
     if not isinstance(value, dict):
-        raise UserError(f"{path.name}: holds {type(value).__name__}; expected a mapping of keys")
+        found = (
+            "is empty"
+            if value is None
+            else f"holds the {type(value).__name__} {value!r}"[:_LONGEST]
+        )
+        raise UserError(f"{path.name}: {found}; expected a mapping of keys")
     return value
 
 
@@ -86,8 +112,8 @@ def validate(raw: Any, kind: type[Section], where: str) -> Section:
     if not isinstance(raw, Mapping):
         found = "missing" if raw is None else repr(raw)
         raise UserError(f"{where}: {kind.title} is {found}; expected a mapping of keys")
-    _refuse_non_finite(raw, kind.title, where)
     try:
+        _refuse_non_finite(raw, kind.title, where)
         # JSON mode: lists become tuples, and nothing else is converted.
         return kind.model_validate_json(json.dumps(raw))
     except ValidationError as error:
@@ -96,10 +122,10 @@ def validate(raw: Any, kind: type[Section], where: str) -> Section:
         for detail in error.errors():
             lines.setdefault(str(detail["loc"][:1]), _line(where, kind, schema, detail))
         raise UserError(*lines.values()) from None
-    except TypeError:
+    except (TypeError, ValueError, RecursionError):  # sets, bytes, and what contains itself
         raise UserError(
-            f"{where}: {kind.title} holds a date or binary value; expected numbers, "
-            "strings, lists or null"
+            f"{where}: {kind.title} holds what JSON does not; expected numbers, strings, "
+            "true, false, null, or lists of these"
         ) from None
 
 
@@ -145,6 +171,7 @@ def _line(where: str, kind: type[Section], schema: dict[str, Any], detail: Any) 
     if detail["type"] == "missing":
         return f"{where}: {name} is missing; expected {expected}"
     found = json.dumps(detail["input"], ensure_ascii=False)
+    found = found if len(found) <= _LONGEST else f"{found[:_LONGEST]}..."
     if len(path) > 1 and path[1].isdigit():
         name = f"{name}[{path[1]}]"
         expected = _expected(about.get("items", about))
@@ -172,14 +199,14 @@ def _expected(about: Mapping[str, Any]) -> str:
         return "null"
     if kind == "array":
         return "a list, each " + _expected(about.get("items", {}))
-    words = {
-        "integer": "an integer", "number": "a number", "string": "a string", "boolean": "true or false"
-    }  # fmt: skip
+    words = {"integer": "an integer", "number": "a number", "string": "a string"}
+    words["boolean"] = "true or false"
     bounds = []
     for key, phrase in (
         ("minimum", "at least"), ("exclusiveMinimum", "above"),
         ("maximum", "at most"), ("exclusiveMaximum", "below"),
     ):  # fmt: skip
         if key in about:
-            bounds.append(f"{phrase} {about[key]:g}")
+            bound = about[key]
+            bounds.append(f"{phrase} {int(bound) if bound == int(bound) else bound}")
     return " ".join([words.get(str(kind), "another value"), " and ".join(bounds)]).strip()

@@ -15,7 +15,10 @@ __all__ = ["overrides", "read_presets"]
 def read_presets(root: Path) -> dict[str, dict[str, Any]]:
     """``presets.yaml``: preset -> ``{"train.epochs": 3, ...}``. No flow reads this file."""
     presets = read_yaml(root / "presets.yaml")
-    return {name: leaves(value or {}) for name, value in presets.items()}
+    for name, value in presets.items():
+        if not isinstance(value, dict):
+            raise UserError(f"presets.yaml: {name} is {value!r}; expected a mapping of sections")
+    return {str(name): leaves(value) for name, value in presets.items()}
 
 
 def overrides(root: Path, preset: str) -> list[str]:
