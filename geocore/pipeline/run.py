@@ -10,6 +10,7 @@ from pathlib import Path
 
 from geocore.config.load import leaves, read_sections
 from geocore.config.runtime import RuntimeParams
+from geocore.config.section import Section
 from geocore.errors import UserError
 from geocore.pipeline.dvcfile import read_dvc
 from geocore.pipeline.progress import Progress
@@ -73,7 +74,9 @@ def open_job(stage: Stage, root: Path) -> Job:
 
     Raises ``UserError`` for a parameter or an input that is not as it must be.
     """
-    kinds = dict.fromkeys((*stage.sections, RuntimeParams))  # how to run is everybody's, tracked or not
+    kinds: list[type[Section]] = [*stage.sections]
+    if RuntimeParams not in kinds:  # how to run is everybody's, tracked or not
+        kinds.append(RuntimeParams)
     sections = read_sections(root / "params.yaml", kinds, top_level_keys(root))
     inputs = {name: input_digest(root, name, port) for name, port in stage.takes.items()}
     code = digest_json(

@@ -1,0 +1,26 @@
+"""Flow of stage ``fetch``: ``python -m flows.fetch``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from prefect import flow
+
+from flows.stage import opened, run_stage
+from geocore.pipeline.fetch import STAGE
+from geocore.pipeline.stage import Manifest
+from tasks.fetch import fetch as make
+
+
+@flow(name="fetch", description=STAGE.summary)
+def fetch(root: str = ".") -> Manifest:
+    """Make the stage's pieces in one cached task, then write the outputs that DVC expects."""
+    with opened(STAGE, Path(root)) as job:
+        manifest = make(job)
+        STAGE.write(job, manifest)
+        return manifest
+
+
+if __name__ == "__main__":
+    sys.exit(run_stage(STAGE, fetch))

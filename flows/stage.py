@@ -1,0 +1,113 @@
+"""What every stage's flow does around its tasks: open, record, write, and end well or clearly."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prefect.logging.configuration import setup_logging
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    temporary_settings,
+)
+
+from flows.server import api_url
+from geocore.config.runtime import RuntimeParams
+from geocore.errors import UserError
+from geocore.pipeline.run import open_job, output_digests
+from geocore.pipeline.stage import Job, Manifest, Stage
+from geocore.runs.closure import module_digests
+from geocore.runs.home import ledger_folder
+from geocore.runs.ledger import Ledger
+from tasks.environment import settle
+
+__all__ = ["opened", "run_flow", "run_stage"]
+
+
+@contextmanager
+def opened(stage: Stage, root: Path) -> Iterator[Job]:
+    """A job with its entry in the ledger, for the time of a flow."""
+    job = open_job(stage, root)
+    closure = module_digests([f"flows.{stage.name}"], root)
+    with Ledger(ledger_folder(root), root).record(stage.name, **job.about()) as run:
+        job = job.noting(run.note)
+        run.note(code={"closure": closure}, threads=_set_threads(job))
+        yield job
+        run.note(outs=output_digests(job))
+
+
+def run_stage(stage: Stage, flow: Callable[[str], Manifest]) -> int:
+    """``python -m flows.NAME``: exit code 0; 2 and a line for a user's mistake; 1 for a fault."""
+    root = settle()
+    # A mistake in parameters or inputs costs a second, not a server's start.
+    return run_flow(stage.name, lambda: flow(str(root)), before=lambda: open_job(stage, root))
+
+
+def run_flow(
+    name: str, flow: Callable[[], object], before: Callable[[], object] = lambda: None
+) -> int:
+    """Run ``before``, find or start the server, run ``flow``; the exit code tells how it ended."""
+    started = time.monotonic()
+    _quiet_user_errors()
+    try:
+        before()
+        with temporary_settings(
+            {
+                PREFECT_API_URL: api_url(settle()),
+                # For a server that restarts lost deployments; joining its thread takes a second.
+                PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+            }
+        ):
+            flow()
+    except UserError as error:
+        for line in error.lines:
+            print(f"error: {line}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; run it again and it goes on", file=sys.stderr)
+        return 130
+    except Exception:
+        traceback.print_exc()
+        return 1
+    print(f"{name}: done in {time.monotonic() - started:.1f} s", file=sys.stderr)
+    return 0
+
+
+def _set_threads(job: Job) -> int:
+    """Use the threads that ``runtime.threads`` asks for; return how many are used."""
+    import torch
+
+    threads = job.section(RuntimeParams).threads
+    if threads:
+        torch.set_num_threads(threads)
+    return torch.get_num_threads()
+
+
+class _OneLine(logging.Filter):
+    """Prefect's record of a user's mistake, without its traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, UserError):
+            record.msg, record.args, record.exc_info, record.exc_text = str(error), (), None, None
+            record.told = True
+        elif "encountered an exception UserError" in record.getMessage() or (
+            "exception: UserError(" in record.getMessage()
+        ):
+            record.told = True
+        return True
+
+
+def _quiet_user_errors() -> None:
+    """On the console a mistake is told once, by ``run_flow``; the server keeps its line too."""
+    setup_logging()
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_OneLine())
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(lambda record: not getattr(record, "told", False))

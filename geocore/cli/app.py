@@ -1,0 +1,247 @@
+"""``geocore``: run, check, why, doctor, store, runs.
+
+Exit codes: 0 well, 1 a fault was found or a stage failed, 2 a mistake in what was asked. With
+``--json`` standard output is one JSON document and progress goes to standard error.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from geocore.cli.output import FOUND, emit, mistakes
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="geocore",
+    help="Geometric deep learning on spheres, groups and manifolds, as a reproducible pipeline.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+store_app = typer.Typer(help="The piece store: what is cached inside stages.", no_args_is_help=True)
+runs_app = typer.Typer(help="The run ledger: what ran, on what, at what cost.")
+app.add_typer(store_app, name="store")
+app.add_typer(runs_app, name="runs")
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+@app.command(epilog="Example: geocore run train -S train.lr=0.001")
+def run(
+    name: Annotated[str | None, typer.Argument(help="A stage or flow; none: the pipeline.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", "-S", help="key=value of params.yaml, for DVC.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="A set of values of presets.yaml.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a stage and what it needs, through DVC; or a flow that is no stage, by itself."""
+    from geocore.config.presets import overrides
+    from geocore.pipeline.dvcfile import read_dvc
+    from geocore.runs.home import project_root
+
+    with mistakes():
+        root = project_root()
+        stages = read_dvc(root)
+        changes = overrides(root, preset) if preset else []
+        for change in set_ or []:
+            changes += ["-S", change]
+        command = _command(root, name, list(stages), changes)
+    typer.echo("$ " + " ".join(["python", *command[1:]]), err=True)
+    done = subprocess.run(command, cwd=root, stdout=sys.stderr if as_json else None)
+    code = 0 if done.returncode == 0 else FOUND
+    emit({"command": command[1:], "exit_code": done.returncode}, as_json, lambda: None)
+    raise typer.Exit(code)
+
+
+def _command(root: Path, name: str | None, stages: list[str], changes: list[str]) -> list[str]:
+    from geocore.errors import UserError
+
+    python = sys.executable
+    target = [name] if name else []
+    if name is None or name in stages:
+        verb = ["exp", "run", *changes] if changes else ["repro"]
+        return [python, "-m", "dvc", *verb, *target]
+    if (root / "flows" / f"{name}.py").is_file() and name not in ("stage", "server"):
+        if changes:
+            raise UserError(f"flow {name}: takes no -S or --preset; expected a stage for those")
+        return [python, "-m", f"flows.{name}"]
+    raise UserError(f"{name!r} is no stage and no flow; expected one of {', '.join(stages)}")
+
+
+@app.command(epilog="Example: geocore check")
+def check(as_json: Json = False) -> None:
+    """Type-check the wiring: dvc.yaml, prefect.yaml, params.yaml, the stages, their imports."""
+    from geocore.runs.home import project_root
+
+    with mistakes():
+        root = project_root()
+        sys.path.insert(0, str(root))
+        from geocore.pipeline.wiring import faults
+
+        found = faults(root)
+
+    def show() -> None:
+        for line in found:
+            typer.echo(line)
+        typer.echo(f"{len(found)} faults" if found else "the wiring holds")
+
+    emit({"faults": found}, as_json, show)
+    raise typer.Exit(FOUND if found else 0)
+
+
+@app.command(epilog="Example: geocore why train")
+def why(
+    stage: Annotated[str, typer.Argument(help="A stage of dvc.yaml.")], as_json: Json = False
+) -> None:
+    """Say which parameter, file or module makes a stage run again."""
+    from dataclasses import asdict
+
+    from geocore.pipeline.why import reasons
+    from geocore.runs.home import project_root
+
+    with mistakes():
+        found = reasons(project_root(), stage)
+
+    def show() -> None:
+        if not found:
+            typer.echo(f"{stage} is up to date")
+            return
+        typer.echo(f"{stage} would run again:")
+        width = max(len(reason.name) for reason in found)
+        for reason in found:
+            typer.echo(f"  {reason.kind:<8} {reason.name:<{width}}  {reason.detail}")
+
+    emit({"stage": stage, "reasons": [asdict(reason) for reason in found]}, as_json, show)
+
+
+@app.command(epilog="Example: geocore doctor --json")
+def doctor(as_json: Json = False) -> None:
+    """Say what is installed, what is missing for which feature, and where caches lie."""
+    from rich.console import Console
+
+    from geocore.cli.doctor import examine, render
+
+    report = examine()
+    emit(report, as_json, lambda: render(report, Console()))
+
+
+@store_app.command("list", epilog="Example: geocore store list")
+def store_list(as_json: Json = False) -> None:
+    """The pieces: key, what made it, size."""
+    from geocore.runs.atomic import tree_size
+
+    with mistakes():
+        _, store = _home()
+    rows = [
+        {"key": piece.key, "verb": piece.manifest["verb"], "bytes": tree_size(piece.folder)}
+        for piece in store.pieces()
+    ]
+
+    def show() -> None:
+        for row in rows:
+            typer.echo(f"{row['key']}  {row['verb']:<18} {row['bytes'] / 2**20:10.2f} MiB")
+        typer.echo(f"{len(rows)} pieces, {store.size() / 2**20:.1f} MiB")
+
+    emit(rows, as_json, show)
+
+
+@store_app.command("check", epilog="Example: geocore store check")
+def store_check(as_json: Json = False) -> None:
+    """Verify every piece against its digests; damaged ones are made again when next needed."""
+    with mistakes():
+        _, store = _home()
+        found = store.check()
+
+    def show() -> None:
+        for line in found:
+            typer.echo(line)
+        typer.echo(f"{len(found)} damaged" if found else "every piece is whole")
+
+    emit({"damaged": found}, as_json, show)
+    raise typer.Exit(FOUND if found else 0)
+
+
+@store_app.command("gc", epilog="Example: geocore store gc --last 3")
+def store_gc(
+    last: Annotated[int, typer.Option(min=0, help="Runs of each stage whose pieces stay.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Remove pieces that no recent run names."""
+    from geocore.runs.home import ledger_folder
+    from geocore.runs.ledger import Ledger
+
+    with mistakes():
+        root, store = _home()
+        count, freed = store.gc(Ledger(ledger_folder(root)).pieces_in_use(last))
+    emit(
+        {"removed": count, "bytes": freed},
+        as_json,
+        lambda: typer.echo(f"removed {count} pieces, {freed / 2**20:.1f} MiB"),
+    )
+
+
+@runs_app.callback(invoke_without_command=True, epilog="Example: geocore runs --stage train")
+def runs(
+    context: typer.Context,
+    stage: Annotated[str | None, typer.Option(help="Only this stage.")] = None,
+    last: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List recent runs; `geocore runs show ID` tells one in full."""
+    if context.invoked_subcommand is not None:
+        return
+    with mistakes():
+        entries = _ledger().runs(stage, last)
+
+    def show() -> None:
+        for entry in entries:
+            seconds = entry.get("wall_seconds")
+            cost = "" if seconds is None else f"{seconds:8.1f} s"
+            pieces = list((entry.get("pieces") or {}).values())
+            note = f"{pieces.count('made')} made, {pieces.count('found')} found" if pieces else ""
+            typer.echo(f"{entry['run']}  {entry['state']:<8}{cost:>11}  {note}")
+            if entry.get("error"):
+                typer.echo(f"    {entry['error']}")
+
+    emit(entries, as_json, show)
+
+
+@runs_app.command("show", epilog="Example: geocore runs show 20261122T1745")
+def runs_show(
+    run_id: Annotated[str, typer.Argument(help="A run, or the beginning of its name.")],
+    as_json: Json = False,
+) -> None:
+    """One run in full: asked, read, code, cost, gave."""
+    from rich.console import Console
+
+    with mistakes():
+        entry = _ledger().show(run_id)
+    emit(entry, as_json, lambda: Console().print_json(data=entry))
+
+
+def _ledger() -> Any:
+    from geocore.runs.home import ledger_folder, project_root
+    from geocore.runs.ledger import Ledger
+
+    return Ledger(ledger_folder(project_root()))
+
+
+def _home() -> tuple[Path, Any]:
+    from geocore.runs.home import project_root, store_folder
+    from geocore.runs.store import Store
+
+    root = project_root()
+    return root, Store(store_folder(root))
+
+
+def main() -> None:
+    """The console script."""
+    app()

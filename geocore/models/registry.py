@@ -1,0 +1,144 @@
+"""Networks by name: building one from parameters and a seed, and reading a trained one back."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from geocore.config.model import ModelParams
+from geocore.data.tabletype import TableType
+from geocore.errors import UserError
+
+__all__ = ["MODELS", "ModelInfo", "build", "load"]
+
+# Strings, so that a network's module is imported when it is built and not before.
+MODELS = {"healpix_encoder": "geocore.models.healpix_encoder:HealpixEncoder"}
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What ``model.json`` says beside the weights.
+
+    ``type`` is the table that the network was made for, ``classes`` the names of its logits,
+    ``parameters`` how many numbers it learns, ``normaliser`` what images are divided by first.
+    """
+
+    params: ModelParams
+    type: TableType
+    classes: tuple[str, ...]
+    parameters: int
+    normaliser: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, the same bytes for equal infos."""
+        return {
+            "name": self.params.name,
+            "params": self.params.model_dump(mode="json"),
+            "type": dataclasses.asdict(self.type),
+            "classes": list(self.classes),
+            "parameters": self.parameters,
+            "normaliser": self.normaliser,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any, where: str) -> ModelInfo:
+        """The inverse of ``to_json``; a ``UserError`` names ``where`` the value was read."""
+        try:
+            kind = dict(value["type"])
+            kind["faces"] = None if kind["faces"] is None else tuple(kind["faces"])
+            return cls(
+                params=ModelParams.model_validate_json(json.dumps(value["params"])),
+                type=TableType(**kind),
+                classes=tuple(value["classes"]),
+                parameters=int(value["parameters"]),
+                normaliser=float(value["normaliser"]),
+            )
+        except (KeyError, TypeError, ValueError, ValidationError):
+            found = json.dumps(value)[:80]
+            raise UserError(f"{where}: holds {found}; expected what train wrote") from None
+
+
+def build(params: ModelParams, kind: TableType, classes: int, seed: int) -> nn.Module:
+    """The network ``params.name`` for tables of type ``kind``, its weights drawn from ``seed``.
+
+    Equal arguments give equal weights; torch's own random state is left as it was.
+    """
+    module, _, name = MODELS[params.name].partition(":")
+    network = getattr(importlib.import_module(module), name)
+    with torch.random.fork_rng(devices=[]):
+        model: nn.Module = network(kind, classes, params, seed=seed)
+    return model
+
+
+def load(
+    weights: Path, about: Path, wanted: TableType | None = None
+) -> tuple[nn.Module, ModelInfo]:
+    """The trained network in evaluation mode, and what ``model.json`` (``about``) says of it.
+
+    ``wanted`` is the type of the table that it is to be used on. Raises ``UserError`` for a
+    missing, truncated or foreign file, a tensor that is missing, left over or of another shape,
+    and a geometry other than wanted.
+    """
+    info = ModelInfo.from_json(_read_json(about), str(about))
+    if wanted is not None and (faults := wanted.mismatches(info.type)):
+        raise UserError(*(f"{about}: trained on other maps: {fault}" for fault in faults))
+    model = build(info.params, info.type, len(info.classes), seed=0)
+    tensors = _read_weights(weights)
+    expected = model.state_dict()
+    _compare(weights, tensors, expected)
+    model.load_state_dict(tensors)
+    return model.eval(), info
+
+
+def _compare(weights: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    if missing := sorted(expected.keys() - found.keys()):
+        raise UserError(f"{weights}: {_named('tensor', missing)} missing; expected {len(expected)}")
+    if left_over := sorted(found.keys() - expected.keys()):
+        raise UserError(f"{weights}: {_named('tensor', left_over)} unknown to this network")
+    for name, tensor in found.items():
+        if tensor.shape != expected[name].shape or tensor.dtype != expected[name].dtype:
+            raise UserError(
+                f"{weights}: tensor {name} is {_form(tensor)}; expected {_form(expected[name])}"
+            )
+
+
+def _named(word: str, names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"{word} {names[0]} is"
+    return f"{word}s {names[0]} and {len(names) - 1} more are"
+
+
+def _form(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: missing; expected it beside the weights: run train") from None
+    except ValueError:
+        raise UserError(f"{path}: not JSON; expected what train wrote") from None
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: missing; expected trained weights: run train") from None
+    except SafetensorError as error:
+        size = path.stat().st_size
+        raise UserError(
+            f"{path}: no whole safetensors file ({size} bytes, {error}); expected trained weights"
+        ) from None

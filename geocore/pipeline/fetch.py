@@ -1,0 +1,142 @@
+"""``fetch``: a source of labelled images becomes a typed table, its held-out split with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from geocore.config.data import DataParams
+from geocore.config.section import Section
+from geocore.data.sources.base import Images, Source
+from geocore.data.sources.home import data_home
+from geocore.data.sources.opening import open_source
+from geocore.data.split import kept_rows, make_split
+from geocore.data.table import Columns, rows_per_part
+from geocore.data.tabletype import TableInfo, TableType
+from geocore.errors import UserError
+from geocore.pipeline.stage import Job, Manifest, Port, Stage
+from geocore.pipeline.streamed import outputs_whole, row_spans, stream_table
+
+__all__ = ["STAGE"]
+
+_SIDES = {"digits": 8, "mnist": 28, "fashion_mnist": 28}  # grey and square; others vary
+
+
+def raw_type(sections: Mapping[str, Section]) -> TableType:
+    """What is known of the table before the source is opened."""
+    data = sections[DataParams.title]
+    if not isinstance(data, DataParams):
+        raise TypeError(f"section data is {type(data).__name__}; expected DataParams")
+    side = data.image_size or _SIDES.get(data.source)
+    return TableType(
+        grid="planar",
+        height=side,
+        width=side,
+        channels=1 if data.source in _SIDES else None,
+        dtype="uint8",
+        label_kind="class",
+    )
+
+
+def make(job: Job) -> Manifest:
+    """Stream the source into ``data/raw``: columns ``sample``, ``image``, ``label``, ``split``."""
+    data = job.section(DataParams)
+    source = open_source(data, job.root, data_home(), job.progress.say)
+    rows = kept_rows(source.labels, source.splits, data.limit, data.seed)
+    labels = source.labels[rows]
+    split = _split(source, data, rows)
+    height, width, channels = source.shape
+    kind = TableType(
+        grid="planar",
+        height=height,
+        width=width,
+        channels=channels,
+        dtype="uint8",
+        label_kind=source.label_kind,
+    )
+    stream = _Stream(source, rows, rows_per_part(kind))
+
+    def part(start: int, stop: int) -> Columns:
+        chosen = slice(start, stop)
+        return {
+            "sample": rows[chosen],
+            "image": stream.part(start),
+            "label": labels[chosen],
+            "split": split[chosen],
+        }
+
+    raw = stream_table(
+        job,
+        "raw",
+        TableInfo(type=kind, source=source.name, classes=source.classes),
+        row_spans(kind, len(rows)),
+        part,
+        f"fetch {source.name}",
+        made_from=source.digest,
+    )
+    return {"raw": {**raw, "classes": list(source.classes), "source_digest": source.digest}}
+
+
+def write(job: Job, manifest: Manifest) -> None:
+    """Nothing is left to write: ``make`` moved the table into place."""
+    del job, manifest
+
+
+def whole(job: Job, manifest: Manifest) -> bool:
+    """Whether the table is undamaged, and one's own data are still those it was made from."""
+    if not outputs_whole(job, manifest):
+        return False
+    data = job.section(DataParams)
+    if data.path is None:  # these sources never change
+        return True
+    try:
+        source = open_source(data, job.root, data_home(), job.progress.say)
+    except UserError:
+        return False
+    return bool(source.digest == manifest["raw"]["source_digest"])
+
+
+class _Stream:
+    """Parts of a source that can only be read forwards, from wherever the first is asked for."""
+
+    def __init__(self, source: Source, rows: np.ndarray, size: int) -> None:
+        self._source, self._rows, self._size = source, rows, size
+        self._images: Iterator[Images] = iter(())
+        self._next = -1
+
+    def part(self, start: int) -> Images:
+        if start != self._next:
+            self._images = self._source.images(self._rows[start:], self._size)
+        self._next = start + self._size
+        return next(self._images)
+
+
+def _split(source: Source, data: DataParams, rows: np.ndarray) -> np.ndarray:
+    try:
+        return make_split(
+            source.labels[rows],
+            None if source.splits is None else source.splits[rows],
+            val_fraction=data.val_fraction,
+            test_fraction=data.test_fraction,
+            seed=data.seed,
+            classes=source.classes,
+        )
+    except UserError as error:
+        if len(rows) == len(source):
+            raise
+        kept = f"data.limit keeps {len(rows)} of {len(source)} samples"
+        raise UserError(*(f"{line} ({kept})" for line in error.lines)) from None
+
+
+STAGE = Stage(
+    name="fetch",
+    summary="get the images, check them, and make the held-out split once",
+    sections=(DataParams,),
+    takes={},
+    gives={"raw": Port("data/raw", "table", type=raw_type)},
+    code=("geocore.pipeline.fetch",),
+    make=make,
+    write=write,
+    whole=whole,
+)

@@ -1,0 +1,115 @@
+"""``gate``: fails, by name and figure, when a bound of ``params.yaml`` is passed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from geocore.config.gate import GateParams
+from geocore.errors import UserError
+from geocore.pipeline.stage import Job, Manifest, Port, Stage
+
+__all__ = ["STAGE", "gates"]
+
+# A bound of `gate` -> what it is about, which side it bounds, and where metrics.json has it.
+_BOUNDS = {
+    "accuracy_min": ("accuracy", "min", ("test", "accuracy")),
+    "nll_max": ("nll", "max", ("test", "nll")),
+    "ece_max": ("ece", "max", ("test", "ece")),
+    "quarter_turn_error_max": (
+        "quarter_turn_error", "max", ("equivariance", "quarter_turn", "logits", "max")
+    ),
+}  # fmt: skip
+_WORDS = {"min": "at least", "max": "at most"}
+
+
+def gates(metrics: Mapping[str, Any], params: GateParams) -> dict[str, dict[str, Any]]:
+    """Each bound that is not null against what was measured, under the bound's own name.
+
+    ``{"metric", "value", "bound", "sense", "passed"}``. A value that could not be measured is
+    null and does not pass; ``reason`` then says why.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, (metric, sense, path) in _BOUNDS.items():
+        bound = getattr(params, name)
+        if bound is None:
+            continue
+        value: Any = metrics
+        for key in path:
+            value = None if value is None else value[key]
+        passed = value is not None and (value >= bound if sense == "min" else value <= bound)
+        found[name] = {
+            "metric": metric, "value": value, "bound": bound, "sense": sense, "passed": passed
+        }  # fmt: skip
+        if value is None:
+            reason = metrics[path[0]].get(f"{path[1]}_reason", "it is not finite")
+            found[name]["reason"] = reason
+    return found
+
+
+def make(job: Job) -> Manifest:
+    """The names of the bounds that are kept; a ``UserError`` with a line for each that is not."""
+    gates = _read(job.input("gates"), STAGE.takes["gates"].path)
+    failed = {name: gate for name, gate in gates.items() if not gate["passed"]}
+    if failed:
+        raise UserError(*(_told(name, gate) for name, gate in failed.items()))
+    for name, gate in gates.items():
+        job.progress.say(f"gate: {_measured(gate)}, {_allowed(gate)}: passed (gate.{name})")
+    return {"passed": list(gates)}
+
+
+def write(job: Job, manifest: Manifest) -> None:
+    """Nothing is written: ``evaluate`` has written the figures already."""
+    del job, manifest
+
+
+def _told(name: str, gate: dict[str, Any]) -> str:
+    why = f" ({gate['reason']})" if gate["value"] is None else ""
+    return f"gate: {_measured(gate)}{why}; expected {_allowed(gate)} (gate.{name})"
+
+
+def _measured(gate: dict[str, Any]) -> str:
+    return f"{gate['metric']} is {_figure(gate)}"
+
+
+def _allowed(gate: dict[str, Any]) -> str:
+    return f"{_WORDS[gate['sense']]} {gate['bound']:g}"
+
+
+def _figure(gate: dict[str, Any]) -> str:
+    """The value in as few digits, at least four, as still lie on its own side of the bound."""
+    value, bound = gate["value"], gate["bound"]
+    if value is None:
+        return "null"
+    for digits in range(4, 17):
+        text = f"{value:.{digits}g}"
+        if (float(text) > bound) == (value > bound) and (float(text) < bound) == (value < bound):
+            return text
+    return repr(value)
+
+
+def _read(path: Path, shown: str) -> dict[str, dict[str, Any]]:
+    try:
+        gates = json.loads(path.read_text(encoding="utf-8"))
+        for gate in gates.values():
+            complete = {"metric", "value", "bound", "sense", "passed"} <= gate.keys()
+            if not complete or gate["sense"] not in _WORDS:
+                raise KeyError
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise UserError(f"{shown}: holds no gates; expected what evaluate wrote") from None
+    found: dict[str, dict[str, Any]] = gates
+    return found
+
+
+STAGE = Stage(
+    name="gate",
+    summary="fail, by name and figure, when a bound of params.yaml is passed",
+    sections=(),
+    takes={"gates": Port("results/evaluate/gates.json", "metrics")},
+    gives={},
+    code=("geocore.pipeline.gate",),
+    make=make,
+    write=write,
+)

@@ -1,0 +1,152 @@
+"""The charts of an evaluation: confusion matrix, reliability diagram, error by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from geocore.measure.calibration import Reliability
+from geocore.report.canvas import INK, Axis, Canvas, Frame, Picture
+
+__all__ = ["Curve", "confusion_chart", "layer_chart", "reliability_chart"]
+
+# Okabe and Ito's colours, which the colour-blind can tell apart.
+COLOURS = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0))
+_PALE = (158, 202, 230)
+_LIGHT, _DARK, _NOTHING = (222, 235, 247), (8, 48, 107), (247, 247, 249)
+_PAPER = (255, 255, 255)
+_WRITTEN = 24  # classes up to which the counts stand in the cells
+
+
+def confusion_chart(confusion: Tensor, classes: Sequence[str], title: str) -> Picture:
+    """Counts ``M[actual, predicted]`` as a table; the darker, the larger a part of its row."""
+    count = len(classes)
+    cell = max(6.0, min(34.0, 520 / count))
+    shown = [name if len(name) <= 14 else f"{name[:13]}…" for name in classes]
+    room = max(map(Canvas(1, 1).text_width, shown))  # of the longest name
+    left, top, side = 46 + room, 46.0, cell * count
+    width = max(left + side + 24, 32 + Canvas(1, 1).text_width(title, 12))
+    canvas = Canvas(width, top + side + 40 + (room if room > cell else 12))
+    canvas.text((width / 2, 22), title, 12)
+    every = max(1, math.ceil(12 / cell))
+    totals = confusion.sum(dim=1).clamp(min=1).tolist()
+    for row, counts in enumerate(confusion.tolist()):
+        y = top + row * cell
+        for column, value in enumerate(counts):
+            x, part = left + column * cell, value / totals[row]
+            fill = _blend(part)
+            canvas.rectangle((x + 0.5, y + 0.5), (x + cell - 0.5, y + cell - 0.5), fill)
+            if count <= _WRITTEN and value:
+                ink = _PAPER if part > 0.45 else INK
+                canvas.text((x + cell / 2, y + cell / 2), str(value), min(11, cell / 2.4), ink)
+        if row % every == 0:
+            canvas.text((left - 6, y + cell / 2), shown[row], 10, anchor="rm")
+            at = (left + (row + 0.5) * cell, top + side + 8)
+            if room > cell:
+                canvas.text((at[0], at[1] - 2), shown[row], 10, anchor="rm", angle=90)
+            else:
+                canvas.text(at, shown[row], 10, anchor="mt")
+    canvas.text((left + side / 2, canvas.height - 12), "predicted", 11)
+    canvas.text((14, top + side / 2), "actual", 11, angle=90)
+    return canvas.picture()
+
+
+def reliability_chart(table: Reliability, title: str) -> Picture:
+    """Accuracy against confidence, with how many samples each bin has below.
+
+    Bars show the accuracy of a bin, dots its mean confidence and accuracy; on the dashed
+    diagonal confidence is what it says.
+    """
+    canvas = Canvas(420, 470)
+    canvas.text((230, 22), title, 12)
+    fifths = [(n / 5, f"{n / 5:.1f}") for n in range(6)]
+    most = max(int(table.count.max()), 1)
+    above = Frame(
+        canvas, 56, 40, 404, 330, Axis(0, 1), Axis(0, 1, fifths, "accuracy")
+    )  # fmt: skip
+    below = Frame(
+        canvas, 56, 346, 404, 420,
+        Axis(0, 1, fifths, "confidence"),
+        Axis(0, most * 1.08, [(0, "0"), (most, f"{most}")], "samples"),
+    )  # fmt: skip
+    for frame in (above, below):
+        frame.draw()
+    rows = [
+        (float(low), float(high), int(count), float(confidence), float(accuracy))
+        for low, high, count, confidence, accuracy in zip(
+            table.lower, table.upper, table.count, table.confidence, table.accuracy, strict=True
+        )
+        if count
+    ]
+    for low, high, count, _, accuracy in rows:
+        gap = (high - low) * 0.06
+        canvas.rectangle(above.at(low + gap, 0), above.at(high - gap, accuracy), _PALE)
+        canvas.rectangle(below.at(low + gap, 0), below.at(high - gap, count), COLOURS[0])
+    canvas.line([above.at(0, 0), above.at(1, 1)], INK, 1.0, dash=4)
+    dots = [above.at(confidence, accuracy) for *_, confidence, accuracy in rows]
+    if len(dots) > 1:
+        canvas.line(dots, COLOURS[0], 1.6)
+    for dot in dots:
+        canvas.dot(dot, 3.4, COLOURS[0])
+    return canvas.picture()
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A named row of positive values, one a layer; None or 0 where there is nothing to draw."""
+
+    name: str
+    values: Sequence[float | None]
+    colour: int = 0
+    dashed: bool = False
+
+
+def layer_chart(layers: Sequence[str], curves: Sequence[Curve], title: str, label: str) -> Picture:
+    """Values by layer, from the input to the logits, on a scale of decades."""
+    values = [v for curve in curves for v in curve.values if v and math.isfinite(v)] or [1.0]
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)) + 1e-9)
+    high = max(high, low + 1)
+    step = max(1, math.ceil((high - low) / 8))
+    decades = [(10.0**n, f"1e{n}" if n else "1") for n in range(low, high + 1, step)]
+    room = max(map(Canvas(1, 1).text_width, layers))
+    foot, legend = 20 + 0.66 * room, 18 * math.ceil(len(curves) / 3)
+    canvas = Canvas(max(560, 64 + 40 * len(layers)), 330 + foot + legend)
+    canvas.text((canvas.width / 2 + 20, 22), title, 12)
+    for number, curve in enumerate(curves):
+        row, column = divmod(number, 3)
+        x, y = 70 + column * (canvas.width - 84) / 3, 48 + 18 * row
+        colour = COLOURS[curve.colour]
+        canvas.line([(x, y), (x + 22, y)], colour, 2.0, dash=4 if curve.dashed else 0)
+        if not curve.dashed:
+            canvas.dot((x + 11, y), 3.2, colour)
+        canvas.text((x + 28, y), curve.name, 9.5, anchor="lm")
+    ticks = [(float(place), name) for place, name in enumerate(layers)]
+    frame = Frame(
+        canvas, 64, 50 + legend, canvas.width - 16, 310 + legend,
+        Axis(-0.5, len(layers) - 0.5, ticks), Axis(10.0**low, 10.0**high, decades, label, log=True),
+    )  # fmt: skip
+    frame.draw(slanted=True)
+    for curve in curves:
+        run: list[tuple[float, float]] = []
+        for place, value in enumerate([*curve.values, None]):
+            if value and math.isfinite(value):
+                run.append(frame.at(place, value))
+                continue
+            if len(run) > 1:
+                dash = 4.0 if curve.dashed else 0.0
+                canvas.line(run, COLOURS[curve.colour], 1.8, dash)
+            for dot in run if not curve.dashed or len(run) == 1 else ():
+                canvas.dot(dot, 3.2, COLOURS[curve.colour])
+            run = []
+    return canvas.picture()
+
+
+def _blend(part: float) -> tuple[int, int, int]:
+    """Pale grey for nothing, then light to dark blue."""
+    if part == 0:
+        return _NOTHING
+    r, g, b = (round(a + part**0.7 * (z - a)) for a, z in zip(_LIGHT, _DARK, strict=True))
+    return r, g, b

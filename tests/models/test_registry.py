@@ -1,0 +1,98 @@
+"""Built by name and seed; read back whole or refused in a line."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from geocore.data.tabletype import TableType
+from geocore.errors import UserError
+from geocore.models.registry import MODELS, ModelInfo, build, load
+from geocore.runs.atomic import write_json
+from tests.models.encoders import kind, maps, model_params
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> tuple[Path, Path]:
+    model = build(model_params(), kind(), 5, seed=2)
+    weights, about = tmp_path / "weights.safetensors", tmp_path / "model.json"
+    save_file(model.state_dict(), weights)
+    classes = tuple("abcde")
+    info = ModelInfo(model_params(), kind(), classes, parameters=7, normaliser=255.0)
+    write_json(about, info.to_json())
+    return weights, about
+
+
+def test_build_is_deterministic_and_leaves_torchs_state() -> None:
+    before = torch.get_rng_state()
+    first, second = (build(model_params(), kind(), 5, seed=2).state_dict() for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(
+        first["head.weight"], build(model_params(), kind(), 5, seed=3).state_dict()["head.weight"]
+    )
+
+
+def test_every_name_of_the_parameters_is_registered() -> None:
+    names = type(model_params()).model_json_schema()["properties"]["name"]
+    assert sorted(names.get("enum", [names.get("const")])) == sorted(MODELS)
+
+
+def test_a_trained_network_comes_back(saved: tuple[Path, Path]) -> None:
+    model, info = load(*saved, wanted=dataclasses.replace(kind(), label_kind=None))
+    assert not model.training
+    assert info.classes == ("a", "b", "c", "d", "e")
+    assert (info.type, info.params, info.normaliser) == (kind(), model_params(), 255.0)
+    x = maps(kind()).float()
+    assert torch.equal(model(x), build(model_params(), kind(), 5, seed=2)(x))
+
+
+def test_another_geometry_is_refused(saved: tuple[Path, Path]) -> None:
+    with pytest.raises(UserError) as error:
+        load(*saved, wanted=TableType(grid="healpix", nside=16, ordering="nested"))
+    assert str(error.value) == (f"{saved[1]}: trained on other maps: nside is 16; expected 8")
+
+
+def test_a_truncated_file_is_refused(saved: tuple[Path, Path]) -> None:
+    weights, _ = saved
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"weights.safetensors: no whole safetensors file \(\d+ b"):
+        load(*saved)
+    weights.unlink()
+    with pytest.raises(UserError, match=r"missing; expected trained weights: run train$"):
+        load(*saved)
+
+
+def change(weights: Path, **tensors: Tensor | None) -> None:
+    parts = build(model_params(), kind(), 5, seed=2).state_dict() | {
+        name.replace("__", "."): value for name, value in tensors.items()
+    }
+    save_file({name: value for name, value in parts.items() if value is not None}, weights)
+
+
+def test_other_tensors_are_refused(saved: tuple[Path, Path]) -> None:
+    weights, _ = saved
+    change(weights, head__bias=None)
+    with pytest.raises(UserError, match=r": tensor head.bias is missing; expected \d+$"):
+        load(*saved)
+    change(weights, tail=torch.zeros(1), toe=torch.zeros(1))
+    with pytest.raises(UserError, match=": tensors tail and 1 more are unknown to this network"):
+        load(*saved)
+    change(weights, head__bias=torch.zeros(6))
+    with pytest.raises(UserError, match=r"head.bias is float32 \[6\]; expected float32 \[5\]$"):
+        load(*saved)
+
+
+def test_another_description_is_refused(saved: tuple[Path, Path]) -> None:
+    _, about = saved
+    write_json(about, {"name": "other"})
+    with pytest.raises(UserError, match=r'holds {"name": "other"}; expected what train wrote$'):
+        load(*saved)
+    about.write_text("{")
+    with pytest.raises(UserError, match=r"model.json: not JSON; expected what train wrote$"):
+        load(*saved)

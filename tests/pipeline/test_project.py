@@ -1,0 +1,68 @@
+"""``project`` records where images lie, and leaves them as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from geocore.camera.planar import look_at
+from geocore.data.table import Table
+from geocore.data.tabletype import Camera
+from geocore.pipeline.project import STAGE
+from geocore.so3.rotation import compose, geodesic_distance, quaternion_to_matrix
+from geocore.so3.sampling import random_rotations
+from tests.pipeline.stages import blobs, run_stage, write_raw
+
+
+def projected(root: Path, **changes: object) -> Table:
+    run_stage(STAGE, root, **changes)
+    return Table.open(root / "data/projected", verify=True)
+
+
+def test_samples_are_copied_and_the_camera_recorded(tmp_path: Path) -> None:
+    images = blobs(25, 8, 11)
+    raw = write_raw(tmp_path / "data/raw", images, rows_per_part=7)
+    table = projected(tmp_path, projection="gnomonic", angle_of_view=60.0)
+    assert table.info.type == raw.type and table.info.classes == raw.classes
+    assert table.info.camera == Camera("gnomonic", 60.0, "none")
+    np.testing.assert_array_equal(table.images().numpy(), images)
+    assert table.column("sample").tolist() == list(range(25))
+    assert table.labels().tolist() == [row % 3 for row in range(25)]
+    assert table.column("split").tolist() == [row % 3 for row in range(25)]
+    base = look_at(90.0, 45.0).numpy()
+    np.testing.assert_allclose(table.column("rotation"), np.tile(base, (25, 1)), atol=1e-15)
+
+
+def test_a_random_rotation_comes_after_the_base_and_goes_with_the_sample(tmp_path: Path) -> None:
+    samples = np.array([5, 3, 100, 101, 7], dtype=np.int64)
+    write_raw(tmp_path / "data/raw", blobs(5, 4, 4), sample=samples)
+    table = projected(tmp_path, rotation="so3", seed=9, colatitude=30.0)
+    random = random_rotations("so3", 9, samples)
+    expected = compose(random, look_at(30.0, 45.0).expand(5, 4))
+    found = torch.from_numpy(table.column("rotation"))
+    assert geodesic_distance(found, expected).max() < 1e-14
+    assert table.info.camera is not None and table.info.camera.rotation == "so3"
+
+
+def test_rotations_about_z_keep_the_colatitude(tmp_path: Path) -> None:
+    write_raw(tmp_path / "data/raw", blobs(50, 4, 4))
+    table = projected(tmp_path, rotation="z", colatitude=60.0)
+    axes = quaternion_to_matrix(torch.from_numpy(table.column("rotation")))[:, :, 2]
+    torch.testing.assert_close(axes[:, 2], torch.full((50,), 0.5).double(), atol=1e-14, rtol=0)
+    assert axes[:, 0].std() > 0.3
+
+
+def test_twice_the_same_and_another_seed_another(tmp_path: Path) -> None:
+    digests = []
+    for number, seed in enumerate((1, 1, 2)):
+        root = tmp_path / str(number)
+        write_raw(root / "data/raw", blobs(9, 4, 4))
+        digests.append(run_stage(STAGE, root, rotation="so3", seed=seed)["projected"]["digest"])
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_images_without_labels(tmp_path: Path) -> None:
+    write_raw(tmp_path / "data/raw", blobs(3, 4, 4), label_kind="none")
+    assert "label" not in projected(tmp_path).columns

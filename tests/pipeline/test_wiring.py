@@ -1,0 +1,90 @@
+"""``geocore check`` finds each kind of disagreement and names it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from geocore.config.load import read_yaml
+from geocore.pipeline.wiring import faults
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    for name in ("dvc.yaml", "params.yaml", "prefect.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("flows", "tasks", "geocore"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path
+
+
+def change(root: Path, file: str, *path: str | int, value: Any) -> None:
+    document = read_yaml(root / file)
+    place: Any = document
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    (root / file).write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+def test_the_project_itself_holds() -> None:
+    assert faults(ROOT) == []
+
+
+def test_a_ring_map_into_a_nested_model(copy: Path) -> None:
+    change(copy, "params.yaml", "resample", "ordering", value="ring")
+    assert "resample -> train (healpix): ordering is ring; expected nested" in faults(copy)
+
+
+def test_an_unknown_section_and_a_wrong_value(copy: Path) -> None:
+    change(copy, "params.yaml", "trian", value={"lr": 1})
+    assert any("trian is an unknown key; did you mean train?" in line for line in faults(copy))
+    change(copy, "params.yaml", "train", "lr", value="fast")
+
+
+def test_a_parameter_that_dvc_does_not_track(copy: Path) -> None:
+    document = read_yaml(copy / "dvc.yaml")
+    document["stages"]["train"]["params"].remove("train.lr")
+    (copy / "dvc.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    assert faults(copy) == [
+        "dvc.yaml: stage train: params lack train.lr; expected it as geocore.pipeline declares"
+    ]
+
+
+def test_code_that_is_imported_but_no_dependency(copy: Path) -> None:
+    document = read_yaml(copy / "dvc.yaml")
+    document["stages"]["train"]["deps"].remove("geocore/train")
+    document["stages"]["train"]["deps"].append("geocore/camera")
+    (copy / "dvc.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    found = faults(copy)
+    assert any("deps lack geocore/train/loop.py" in line for line in found)
+    assert any("deps have geocore/camera; expected only code" in line for line in found)
+
+
+def test_a_stage_without_declaration(copy: Path) -> None:
+    change(copy, "dvc.yaml", "stages", "magic", value={"cmd": "python -m flows.magic"})
+    assert any(line.startswith("stage 'magic'") for line in faults(copy))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (
+            "entrypoint",
+            "flows/none.py:x",
+            "entrypoint is 'flows/none.py:x'; expected flows/FILE.py:FLOW",
+        ),
+        ("entrypoint", "flows/repro.py:nothing", "flows/repro.py has no flow 'nothing'"),
+        ("parameters", {"goals": []}, "parameter goals is unknown; expected targets, root"),
+        ("work_pool", {}, "no work_pool.name"),
+    ],
+)
+def test_a_deployment_that_cannot_run(copy: Path, key: str, value: Any, message: str) -> None:
+    change(copy, "prefect.yaml", "deployments", 0, key, value=value)
+    assert any(message in line for line in faults(copy)), faults(copy)

@@ -1,0 +1,91 @@
+"""A training that was cut short anywhere ends with the bits of one that was not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from geocore.train.checkpoint import read_checkpoint, write_checkpoint
+from geocore.train.loop import train
+from geocore.train.state import TrainState
+from tests.train.scenes import feeds, network, same, start, train_params
+
+PARAMS = train_params(epochs=4, patience=3)  # 3 steps an epoch, dropout on
+
+
+class KilledError(Exception):
+    """Stands for kill -9: nothing is done after it."""
+
+
+def go_on(state: TrainState, folder: Path, until: int | None = None, every: int = 1) -> None:
+    def stop(state: TrainState) -> None:
+        if state.step == until:
+            raise KilledError
+
+    def keep(state: TrainState) -> None:
+        folder.mkdir(exist_ok=True)
+        write_checkpoint(folder, state)
+
+    train(state, *feeds(), PARAMS, checkpoint_every=every, on_checkpoint=keep, on_step=stop)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> TrainState:
+    state = start(PARAMS)
+    go_on(state, tmp_path_factory.mktemp("undisturbed") / "state")
+    return state
+
+
+# The kill comes before the checkpoint of its step: 2 is in the middle of an epoch, 4 goes on from
+# the end of one, 12 is after the last step.
+@pytest.mark.parametrize("kills", [[2], [4], [3, 5, 8, 11, 12]])
+def test_resume_is_exact(tmp_path: Path, undisturbed: TrainState, kills: list[int]) -> None:
+    folder = tmp_path / "state"
+    for number, kill in enumerate([*kills, None]):
+        state = start(PARAMS, network(seed=7 + number))  # whatever it begins with is replaced
+        torch.rand(number + 1)
+        if folder.exists():
+            read_checkpoint(folder, state)
+            assert state.step == kills[number - 1] - 1
+        elif number == 0:
+            state = start(PARAMS)
+        if kill is None:
+            go_on(state, folder)
+        else:
+            with pytest.raises(KilledError):
+                go_on(state, folder, until=kill)
+    assert same(state, undisturbed)
+    assert len(state.curve) == 4 and state.step == 12
+
+
+def test_the_interval_changes_nothing(tmp_path: Path, undisturbed: TrainState) -> None:
+    state = start(PARAMS)
+    go_on(state, tmp_path / "state", every=5)
+    state.rng = undisturbed.rng  # of the last checkpoint, which came earlier
+    assert same(state, undisturbed)
+
+
+def test_equal_states_give_equal_bytes(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        go_on(start(PARAMS), tmp_path / name)
+    for file in ("state.safetensors", "state.json"):
+        first, second = ((tmp_path / name / file).read_bytes() for name in ("first", "second"))
+        assert first == second
+
+
+def test_another_networks_checkpoint_is_refused(tmp_path: Path) -> None:
+    go_on(start(PARAMS), tmp_path / "state")
+    other = start(PARAMS, torch.nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="the state's weights are those of another network"):
+        read_checkpoint(tmp_path / "state", other)
+
+
+@pytest.mark.parametrize("file", ["state.safetensors", "state.json"])
+def test_a_truncated_checkpoint_is_refused(tmp_path: Path, file: str) -> None:
+    go_on(start(PARAMS), tmp_path / "state")
+    path = tmp_path / "state" / file
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(ValueError, match=r"expected a checkpoint$"):
+        read_checkpoint(tmp_path / "state", start(PARAMS))
