@@ -54,7 +54,7 @@ def run_flow(
 ) -> int:
     """Run ``before``, find or start the server, run ``flow``; the exit code tells how it ended."""
     started = time.monotonic()
-    _quiet_user_errors()
+    _quiet()
     try:
         before()
         with temporary_settings(
@@ -104,9 +104,11 @@ class _OneLine(logging.Filter):
         return True
 
 
-def _quiet_user_errors() -> None:
-    """On the console a mistake is told once, by ``run_flow``; the server keeps its line too."""
+def _quiet() -> None:
+    """Tell a mistake once on the console, by ``run_flow``; the server keeps its line too."""
     setup_logging()
+    for name in ("EventsWorker", "APILogWorker"):  # that they wait for the server is not news
+        logging.getLogger(name).setLevel(logging.ERROR)
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_OneLine())
     for handler in logging.getLogger().handlers:

@@ -59,7 +59,9 @@ def _layers(errors: SymmetryErrors) -> Picture:
         for colour, (group, words) in enumerate(_GROUPS):
             summary = errors.summary(group)
             values = [row.get("floor" if dashed else "mean") for row in summary.values()]
-            if any(values):
+            if group != "quarter_turn" and not dashed:
+                values[0] = None  # the input against itself is 0 by its definition
+            if any(value is not None for value in values):
                 name = f"interpolation, {words.removeprefix('sampled ')}" if dashed else words
                 curves.append(Curve(name, values, colour, dashed))
     title = f"Equivariance error by layer, mean over {len(errors.samples):,} test samples"

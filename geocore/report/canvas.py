@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["GRID", "INK", "Axis", "Canvas", "Frame", "Picture"]
+__all__ = ["INK", "Axis", "Canvas", "Frame", "Picture", "Point"]
 
 Picture = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -24,7 +24,7 @@ Point = tuple[float, float]
 
 _PIXELS, _OVERSAMPLING = 2, 2
 INK: Colour = (45, 45, 50)
-GRID: Colour = (228, 228, 232)
+_GRID: Colour = (228, 228, 232)
 
 
 class Canvas:
@@ -148,7 +148,7 @@ class Frame:
         """Grid lines, ticks and labels; ``slanted`` words under the x axis."""
         for value, words in self.y.ticks:
             _, y = self.at(self.x.low, value)
-            self.canvas.line([(self.left, y), (self.right, y)], GRID, 0.8)
+            self.canvas.line([(self.left, y), (self.right, y)], _GRID, 0.8)
             self.canvas.text((self.left - 6, y), words, 9, anchor="rm")
         for value, words in self.x.ticks:
             x, _ = self.at(value, self.y.low)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from geocore.measure.calibration import Reliability
-from geocore.report.canvas import INK, Axis, Canvas, Frame, Picture
+from geocore.report.canvas import INK, Axis, Canvas, Frame, Picture, Point
 
 __all__ = ["Curve", "confusion_chart", "layer_chart", "reliability_chart"]
 
@@ -96,7 +96,7 @@ def reliability_chart(table: Reliability, title: str) -> Picture:
 
 @dataclass(frozen=True)
 class Curve:
-    """A named row of positive values, one a layer; None or 0 where there is nothing to draw."""
+    """A named row of values from 0 up, one a layer; None where there is nothing to draw."""
 
     name: str
     values: Sequence[float | None]
@@ -105,12 +105,9 @@ class Curve:
 
 
 def layer_chart(layers: Sequence[str], curves: Sequence[Curve], title: str, label: str) -> Picture:
-    """Values by layer, from the input to the logits, on a scale of decades."""
-    values = [v for curve in curves for v in curve.values if v and math.isfinite(v)] or [1.0]
-    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)) + 1e-9)
-    high = max(high, low + 1)
-    step = max(1, math.ceil((high - low) / 8))
-    decades = [(10.0**n, f"1e{n}" if n else "1") for n in range(low, high + 1, step)]
+    """Values by layer, from the input to the logits, by decades; 0 stands below the lowest."""
+    values = [value for curve in curves for value in curve.values if value is not None]
+    scale, zero = _decades(values, label)
     room = max(map(Canvas(1, 1).text_width, layers))
     foot, legend = 20 + 0.66 * room, 18 * math.ceil(len(curves) / 3)
     canvas = Canvas(max(560, 64 + 40 * len(layers)), 330 + foot + legend)
@@ -118,30 +115,45 @@ def layer_chart(layers: Sequence[str], curves: Sequence[Curve], title: str, labe
     for number, curve in enumerate(curves):
         row, column = divmod(number, 3)
         x, y = 70 + column * (canvas.width - 84) / 3, 48 + 18 * row
-        colour = COLOURS[curve.colour]
-        canvas.line([(x, y), (x + 22, y)], colour, 2.0, dash=4 if curve.dashed else 0)
-        if not curve.dashed:
-            canvas.dot((x + 11, y), 3.2, colour)
+        _run(canvas, [(x, y), (x + 22, y)], curve, ends=False)
         canvas.text((x + 28, y), curve.name, 9.5, anchor="lm")
     ticks = [(float(place), name) for place, name in enumerate(layers)]
-    frame = Frame(
-        canvas, 64, 50 + legend, canvas.width - 16, 310 + legend,
-        Axis(-0.5, len(layers) - 0.5, ticks), Axis(10.0**low, 10.0**high, decades, label, log=True),
-    )  # fmt: skip
+    along = Axis(-0.5, len(layers) - 0.5, ticks)
+    frame = Frame(canvas, 64, 50 + legend, canvas.width - 16, 310 + legend, along, scale)
     frame.draw(slanted=True)
     for curve in curves:
-        run: list[tuple[float, float]] = []
+        run: list[Point] = []
         for place, value in enumerate([*curve.values, None]):
-            if value and math.isfinite(value):
-                run.append(frame.at(place, value))
-                continue
-            if len(run) > 1:
-                dash = 4.0 if curve.dashed else 0.0
-                canvas.line(run, COLOURS[curve.colour], 1.8, dash)
-            for dot in run if not curve.dashed or len(run) == 1 else ():
-                canvas.dot(dot, 3.2, COLOURS[curve.colour])
-            run = []
+            if value is not None:
+                run.append(frame.at(place, value or zero))
+            elif run:
+                _run(canvas, run, curve)
+                run = []
     return canvas.picture()
+
+
+def _decades(values: Sequence[float], label: str) -> tuple[Axis, float]:
+    """A scale that holds the values, and where on it 0 stands."""
+    positive = [value for value in values if value > 0] or [1.0]
+    low = math.floor(math.log10(min(positive)))
+    high = max(low + 1, math.ceil(math.log10(max(positive))))
+    step = max(1, math.ceil((high - low) / 8))
+    ticks = [(10.0**n, f"1e{n}" if n else "1") for n in range(high, low - 1, -step)]
+    bottom = 10.0 ** (low - 1)
+    if len(positive) == len(values):
+        return Axis(10.0**low, 10.0**high, ticks, label, log=True), bottom
+    return Axis(bottom, 10.0**high, [*ticks, (bottom, "0")], label, log=True), bottom
+
+
+def _run(canvas: Canvas, points: Sequence[Point], curve: Curve, *, ends: bool = True) -> None:
+    """A stretch of a curve, dots on a drawn-out one; in the legend one dot in the middle."""
+    colour = COLOURS[curve.colour]
+    if len(points) > 1:
+        canvas.line(points, colour, 1.8, dash=4.0 if curve.dashed else 0.0)
+    (x0, y0), (x1, y1) = points[0], points[-1]
+    for dot in points if ends else [((x0 + x1) / 2, (y0 + y1) / 2)]:
+        if not curve.dashed or len(points) == 1:
+            canvas.dot(dot, 3.2, colour)
 
 
 def _blend(part: float) -> tuple[int, int, int]:

@@ -24,6 +24,16 @@ _COPIED = (
     "pyproject.toml", "requirements.lock", ".dvcignore", ".gitignore",
 )  # fmt: skip
 
+_TINY = {
+    "runtime.threads": 1,
+    "resample.nside": 4,
+    "model.embed": 8,
+    "model.depths": [1],
+    "model.heads": [2],
+    "evaluate.samples": 4,
+    "evaluate.rotations": 1,
+}
+
 
 @dataclass
 class Project:
@@ -92,7 +102,7 @@ def copy_project(target: Path, environment: dict[str, str]) -> Project:
     (target / "data" / "own").mkdir(parents=True)
     project = Project(target, environment)
     params = read_yaml(target / "params.yaml")
-    for leaf, value in {**read_presets(target)["smoke"], "runtime.threads": 1}.items():
+    for leaf, value in {**read_presets(target)["smoke"], **_TINY}.items():
         section, key = leaf.split(".")
         assert leaf in leaves(params), leaf
         params[section][key] = value

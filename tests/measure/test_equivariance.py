@@ -69,6 +69,12 @@ def test_invariant_output(x: Tensor) -> None:
     assert float(equivariance_error(lambda x: x[:, 0], x, roll, "invariant").min()) > 0.1
 
 
+def test_the_error_is_relative_to_the_turned_output() -> None:
+    ramp = torch.tensor([1.0, 2.0, 3.0]).reshape(1, 3, 1)
+    # f takes the first entry: f(g x) = 3 and f(x) = 1.
+    assert equivariance_error(lambda x: x[:, 0], ramp, roll, "invariant").tolist() == [2]
+
+
 def test_an_action_of_its_own_on_the_output(x: Tensor) -> None:
     # x -> -x is odd: f(-x) = -f(x), and its square is even.
     assert equivariance_error(torch.sin, x, torch.neg).tolist() == [0, 0, 0]
@@ -90,7 +96,7 @@ def test_layers_act_at_their_own_resolution(x: Tensor) -> None:
     def trace(x: Tensor) -> dict[str, Tensor]:
         fine = x.cumsum(dim=1)  # breaks the law
         coarse = x.unflatten(1, (4, 2)).mean(dim=2)  # keeps it for rolls by two
-        return {"fine": fine, "coarse": coarse, "logits": x.mean(dim=1)}
+        return {"fine": fine, "coarse": coarse, "logits": x.mean(dim=1).repeat(1, 2)}
 
     def by_a_quarter(x: Tensor) -> Tensor:
         return x.roll(x.shape[1] // 4, dims=1)

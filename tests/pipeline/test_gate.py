@@ -1,0 +1,118 @@
+"""The gate: which bounds hold, and what is said of those that do not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from geocore.config.gate import GateParams
+from geocore.errors import UserError
+from geocore.pipeline.gate import STAGE, gates
+from geocore.pipeline.run import make, open_job
+
+ROOT = Path(__file__).parents[2]
+METRICS: dict[str, Any] = {
+    "test": {"accuracy": 0.9312, "nll": 0.25, "ece": 0.1},
+    "equivariance": {"quarter_turn": {"logits": {"mean": 1e-7, "max": 2e-7}}},
+}
+
+
+def bounds(**given: float) -> GateParams:
+    nothing = dict.fromkeys(("accuracy_min", "nll_max", "ece_max", "quarter_turn_error_max"))
+    return GateParams.model_validate({**nothing, **given})
+
+
+def run_gate(root: Path, written: object) -> list[str]:
+    """What the stage says of a gates.json: its lines, or the names that passed."""
+    for name in ("dvc.yaml", "params.yaml"):
+        (root / name).write_bytes((ROOT / name).read_bytes())
+    for name in ("geocore", "flows", "tasks"):
+        if not (root / name).exists():
+            (root / name).symlink_to(ROOT / name)
+    path = root / "results/evaluate/gates.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(written if isinstance(written, str) else json.dumps(written))
+    job = open_job(STAGE, root)
+    try:
+        manifest = make(job)
+    except UserError as error:
+        return list(error.lines)
+    STAGE.write(job, manifest)
+    passed: list[str] = manifest["passed"]
+    return passed
+
+
+def test_bounds_on_either_side() -> None:
+    found = gates(METRICS, bounds(accuracy_min=0.95, nll_max=0.3, quarter_turn_error_max=1e-7))
+    assert found == {
+        "accuracy_min": {
+            "metric": "accuracy", "value": 0.9312, "bound": 0.95, "sense": "min", "passed": False
+        },
+        "nll_max": {
+            "metric": "nll", "value": 0.25, "bound": 0.3, "sense": "max", "passed": True
+        },
+        "quarter_turn_error_max": {
+            "metric": "quarter_turn_error", "value": 2e-7, "bound": 1e-7, "sense": "max",
+            "passed": False,
+        },
+    }  # fmt: skip
+
+
+def test_a_bound_that_is_met_exactly_is_kept() -> None:
+    found = gates(METRICS, bounds(accuracy_min=0.9312, ece_max=0.1))
+    assert all(gate["passed"] for gate in found.values())
+
+
+def test_null_leaves_a_metric_ungated(tmp_path: Path) -> None:
+    assert gates(METRICS, bounds()) == {}
+    assert run_gate(tmp_path, {}) == []
+
+
+def test_what_could_not_be_measured_does_not_pass(tmp_path: Path) -> None:
+    reason = "faces is (0, 1); expected a set that 90 degrees keep"
+    metrics = {
+        **METRICS, "equivariance": {"quarter_turn": None, "quarter_turn_reason": reason}
+    }  # fmt: skip
+    found = gates(metrics, bounds(quarter_turn_error_max=1e-4))
+    assert found["quarter_turn_error_max"]["passed"] is False
+    assert run_gate(tmp_path, found) == [
+        "gate: quarter_turn_error is null (faces is (0, 1); expected a set that 90 degrees keep); "
+        "expected at most 0.0001 (gate.quarter_turn_error_max)"
+    ]
+
+
+def test_every_failure_is_a_line(tmp_path: Path) -> None:
+    found = gates(METRICS, bounds(accuracy_min=0.95, nll_max=0.2, ece_max=0.1))
+    assert run_gate(tmp_path, found) == [
+        "gate: accuracy is 0.9312; expected at least 0.95 (gate.accuracy_min)",
+        "gate: nll is 0.25; expected at most 0.2 (gate.nll_max)",
+    ]
+
+
+def test_the_names_that_passed(tmp_path: Path) -> None:
+    found = gates(METRICS, bounds(accuracy_min=0.9, ece_max=0.2))
+    assert run_gate(tmp_path, found) == ["accuracy_min", "ece_max"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.949999, "0.949999"), (0.94999999999, "0.94999999999"), (0.2, "0.2")]
+)
+def test_a_near_miss_is_not_rounded_onto_its_bound(
+    tmp_path: Path, value: float, shown: str
+) -> None:
+    metrics = {**METRICS, "test": {**METRICS["test"], "accuracy": value}}
+    assert run_gate(tmp_path, gates(metrics, bounds(accuracy_min=0.95))) == [
+        f"gate: accuracy is {shown}; expected at least 0.95 (gate.accuracy_min)"
+    ]
+
+
+@pytest.mark.parametrize(
+    "written", ["{", "[1]", '{"a": 1}', '{"a": {"metric": "nll"}}', '{"a": {}}']
+)
+def test_a_broken_file_is_a_line(tmp_path: Path, written: str) -> None:
+    assert run_gate(tmp_path, written) == [
+        "results/evaluate/gates.json: holds no gates; expected what evaluate wrote"
+    ]
