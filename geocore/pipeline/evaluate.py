@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 from collections.abc import Mapping
-from pathlib import Path
 
 from geocore.config.evaluate import EvaluateParams
 from geocore.config.gate import GateParams
 from geocore.config.runtime import RuntimeParams
 from geocore.config.section import Section
 from geocore.data.tabletype import TableType
-from geocore.errors import UserError
+from geocore.pipeline.gate import gates
+from geocore.pipeline.piece import copy_outputs, make_piece
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
-from geocore.runs.atomic import replacing
+from geocore.runs.atomic import write_json
 
 __all__ = ["STAGE"]
 
@@ -29,36 +29,25 @@ def make(job: Job) -> Manifest:
     # Here, so that `geocore check` reads this declaration without importing torch.
     from geocore.pipeline.evaluation import evaluate
 
-    piece, made = job.store.make(
-        job.key,
-        lambda folder: evaluate(job, folder, wanted_type(job.sections)),
-        verb="evaluate",
-        parameters=job.values,
-        on_wait=job.progress.say,
-    )
-    job.note(pieces={job.key: "made" if made else "found"})
-    return piece.values
+    return make_piece(job, lambda folder: evaluate(job, folder, wanted_type(job.sections)))
 
 
 def write(job: Job, manifest: Manifest) -> None:
-    """Copy the piece's files to where DVC expects them."""
+    """Copy the piece's files to where DVC expects them, and hold its metrics against the bounds.
+
+    The bounds are no part of the piece, so that a changed one measures nothing again.
+    """
     del manifest
-    piece = job.store.find(job.key)
-    if piece is None:
-        raise UserError(f"piece {job.key} is gone or damaged since it was made; run it again")
-    for name, port in job.stage.gives.items():
-        source = piece.folder / Path(port.path).name
-        with replacing(job.output(name)) as temporary:
-            if source.is_dir():
-                shutil.copytree(source, temporary)
-            else:
-                shutil.copyfile(source, temporary)
+    folder = copy_outputs(job, but=["gates"])
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    write_json(job.output("gates"), gates(metrics, job.section(GateParams)))
 
 
 STAGE = Stage(
     name="evaluate",
     summary="accuracy, calibration and equivariance of the trained network",
-    sections=(EvaluateParams, GateParams, RuntimeParams),
+    sections=(EvaluateParams, RuntimeParams),
+    written_with=(GateParams,),
     takes={
         "healpix": Port("data/healpix", "table", type=wanted_type),
         "weights": Port("results/train/weights.safetensors", "weights"),
@@ -73,7 +62,7 @@ STAGE = Stage(
         "reliability": Port("results/evaluate/reliability.csv", "plots"),
         "pictures": Port("results/evaluate/pictures", "pictures"),
     },
-    code=("geocore.pipeline.evaluate",),
+    code=("geocore.pipeline.evaluation",),
     make=make,
     write=write,
 )

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from geocore.config.evaluate import EvaluateParams
-from geocore.config.gate import GateParams
 from geocore.config.runtime import RuntimeParams
 from geocore.data.table import Table
 from geocore.data.tabletype import TableType
@@ -21,7 +20,6 @@ from geocore.errors import UserError
 from geocore.measure.calibration import Reliability
 from geocore.models.registry import load
 from geocore.pipeline.evaluation_pictures import draw
-from geocore.pipeline.gate import gates
 from geocore.pipeline.predictions import Predictions, predict
 from geocore.pipeline.stage import Job, Manifest
 from geocore.pipeline.symmetry_errors import (
@@ -92,7 +90,6 @@ def evaluate(job: Job, folder: Path, wanted: TableType) -> Manifest:
     }
     reliability = found["test"].reliability(params.calibration_bins)
     write_json(folder / "metrics.json", metrics)
-    write_json(folder / "gates.json", gates(metrics, job.section(GateParams)))
     pq.write_table(found["test"].table(), folder / "predictions.parquet")
     pq.write_table(errors.table(), folder / "equivariance.parquet")
     _write_confusion(folder / "confusion.csv", found["test"], info.classes)

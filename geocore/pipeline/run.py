@@ -39,6 +39,7 @@ _PLUMBING = (
     "geocore.errors",
     "geocore._lazy",
     "geocore.pipeline.stage",
+    "geocore.pipeline.piece",
     "geocore.pipeline.run",
     "geocore.pipeline.progress",
     "geocore.pipeline.dvcfile",
@@ -74,7 +75,7 @@ def open_job(stage: Stage, root: Path) -> Job:
 
     Raises ``UserError`` for a parameter or an input that is not as it must be.
     """
-    kinds: list[type[Section]] = [*stage.sections]
+    kinds: list[type[Section]] = [*stage.sections, *stage.written_with]
     if RuntimeParams not in kinds:  # how to run is everybody's, tracked or not
         kinds.append(RuntimeParams)
     sections = read_sections(root / "params.yaml", kinds, top_level_keys(root))
@@ -90,9 +91,10 @@ def open_job(stage: Stage, root: Path) -> Job:
     assert isinstance(runtime, RuntimeParams)
     values = leaves({name: kind.model_dump(mode="json") for name, kind in sections.items()})
     values = {name: values[name] for name in stage.params()}
+    late = {kind.title for kind in stage.written_with}
     key = piece_key(
         stage.name,
-        parameters=values,
+        parameters={leaf: v for leaf, v in values.items() if leaf.split(".")[0] not in late},
         inputs=inputs,
         code=code,
         device=runtime.device if RuntimeParams in stage.sections else "cpu",

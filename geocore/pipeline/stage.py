@@ -92,6 +92,7 @@ class Stage:
     what a cached task runs. ``write(job, manifest)`` then writes the outputs that DVC expects.
     A stage that streams its outputs, too large for the store, writes them in ``make`` and sets
     ``whole(job, manifest)``: whether what the manifest names still lies there undamaged.
+    Sections in ``written_with`` are read by ``write`` alone: DVC tracks them, the key does not.
     ``code`` names the modules whose import closure decides the result (the key's code digest).
     """
 
@@ -104,7 +105,9 @@ class Stage:
     make: Callable[[Job], Manifest]
     write: Callable[[Job, Manifest], None]
     whole: Callable[[Job, Manifest], bool] | None = None
+    written_with: tuple[type[Section], ...] = ()
 
     def params(self) -> list[str]:
         """The keys of ``params.yaml`` that DVC tracks for this stage."""
-        return [leaf for kind in self.sections for leaf in tracked_leaves(kind)]
+        kinds = (*self.sections, *self.written_with)
+        return [leaf for kind in kinds for leaf in tracked_leaves(kind)]

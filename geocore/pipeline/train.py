@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,8 +17,9 @@ from geocore.data.table import Table
 from geocore.data.tabletype import TableType
 from geocore.errors import UserError
 from geocore.models.registry import ModelInfo, build
+from geocore.pipeline.piece import copy_outputs, make_piece
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
-from geocore.runs.atomic import replacing, write_json
+from geocore.runs.atomic import write_json
 from geocore.runs.digest import digest_file, digest_json
 from geocore.train.checkpoint import read_checkpoint, write_checkpoint
 from geocore.train.device import resolve
@@ -38,27 +38,15 @@ def wanted_type(sections: Mapping[str, Section]) -> TableType:
 
 def make(job: Job) -> Manifest:
     """Train, or find that training in the store; its checkpoints go when it is sealed."""
-    piece, made = job.store.make(
-        job.key,
-        lambda folder: _train(job, folder),
-        verb="train",
-        parameters=job.values,
-        on_wait=job.progress.say,
-    )
-    job.note(pieces={job.key: "made" if made else "found"})
+    manifest = make_piece(job, lambda folder: _train(job, folder))
     _Checkpoints(job).remove()
-    return piece.values
+    return manifest
 
 
 def write(job: Job, manifest: Manifest) -> None:
     """Copy the piece's files to where DVC expects them."""
-    piece = job.store.find(job.key)
-    if piece is None:
-        raise UserError(f"piece {job.key} is gone or damaged since it was made; run train again")
-    for name, port in job.stage.gives.items():
-        with replacing(job.output(name)) as temporary:
-            shutil.copyfile(piece.file(Path(port.path).name), temporary)
     del manifest
+    copy_outputs(job)
 
 
 def _train(job: Job, folder: Path) -> Manifest:

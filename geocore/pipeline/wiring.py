@@ -37,7 +37,8 @@ def faults(root: Path) -> list[str]:
             found += error.lines
     sections: dict[str, Section] | None = None
     try:
-        kinds = {kind.title: kind for stage in declared.values() for kind in stage.sections}
+        stages = declared.values()
+        kinds = {k.title: k for stage in stages for k in (*stage.sections, *stage.written_with)}
         sections = read_sections(root / "params.yaml", kinds.values(), top_level_keys(root))
     except UserError as error:
         found += error.lines

@@ -35,13 +35,13 @@ def train(
 ) -> None:
     """Go on from ``state`` to the end: after ``params.epochs``, or ``patience`` without progress.
 
-    The end depends on the data, ``params`` and the initial weights alone, not on how often the
-    training was interrupted: ``on_checkpoint`` is called every ``checkpoint_every`` optimiser
-    steps (0: never) with a state that may be stored and restored. An epoch ends with the
-    validation NLL; the weights of the best epoch are ``state.best_weights``, and ``state.curve``
-    has a row an epoch: ``epoch``, ``step``, ``lr`` (of its last step), ``train_nll`` (mean over
-    the epoch, while the weights move), ``val_nll``, ``val_accuracy``, ``gradient_norm`` (mean,
-    before clipping).
+    The end depends on the data, ``params`` and the initial weights alone (to the last bit on one
+    kind of device with one number of threads), not on how often the training was interrupted:
+    ``on_checkpoint`` is called every ``checkpoint_every`` optimiser steps (0: never) with a state
+    that may be stored and restored. An epoch ends with the validation NLL; the weights of the
+    best epoch are ``state.best_weights``, and ``state.curve`` has a row an epoch: ``epoch``,
+    ``step``, ``lr`` (of its last step), ``train_nll`` (mean over the epoch, while the weights
+    move), ``val_nll``, ``val_accuracy``, ``gradient_norm`` (mean, before clipping).
 
     Raises ``UserError`` when a loss or a gradient is not finite: step, epoch, learning rate and
     culprit in one line. Nothing is called back after that.

@@ -280,5 +280,5 @@ def test_a_piece_that_vanished_is_told(tmp_path: Path) -> None:
     job = job_in(tmp_path)
     manifest: Manifest = STAGE.make(job)
     job.store.remove(KEY)
-    with pytest.raises(UserError, match=f"piece {KEY} is gone or damaged since it was made"):
+    with pytest.raises(UserError, match=f"piece {KEY} of train: gone or damaged since it was made"):
         STAGE.write(job, manifest)
