@@ -128,7 +128,9 @@ def wigner_d_matrix(
 
     Args:
         l: degree, 0 or more.
-        alpha, beta, gamma: Euler angles in radians; they broadcast.
+        alpha: first Euler angle in radians, about z; the three broadcast.
+        beta: second, about y.
+        gamma: third, about z.
         field: ``"real"``, the only one that escnn asks for.
 
     Returns:
