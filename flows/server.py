@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -17,9 +18,9 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -37,7 +38,7 @@ def api_url(root: Path) -> str:
     """The URL of a server that answers, starting one for the time of this pipeline if need be."""
     chosen = os.environ.get("PREFECT_API_URL")
     if chosen:
-        return chosen
+        return _answering(chosen)
     folder = root / ".prefect"
     with hold(folder / "server.lock", "starting the Prefect server"):
         _register(folder, _owner())
@@ -58,19 +59,23 @@ def start(root: Path) -> tuple[str, bool]:
 def stop(root: Path) -> bool:
     """End the project's server, and no other process; whether there was one."""
     folder = root / ".prefect"
+    with hold(folder / "server.lock", "ending the Prefect server"):
+        return _end(folder)
+
+
+def _end(folder: Path) -> bool:
+    """End the keeper and the server that ``server.json`` names, each if it is still that one."""
     state = _state(folder)
-    (folder / "server.json").unlink(missing_ok=True)
     (folder / "stay").unlink(missing_ok=True)
-    keeper = _process(state)
-    if keeper is None:
-        return False
-    family = [*keeper.children(recursive=True), keeper]
+    found = [process for role in ("keeper", "server") if (process := _process(state.get(role)))]
+    family = {child for process in found for child in process.children(recursive=True)} | {*found}
     for process in family:
         _quietly(process, signal.SIGTERM)
     _, alive = psutil.wait_procs(family, timeout=10)
     for process in alive:
         _quietly(process, signal.SIGKILL)
-    return True
+    (folder / "server.json").unlink(missing_ok=True)
+    return bool(found)
 
 
 def _quietly(process: psutil.Process, number: signal.Signals) -> None:
@@ -78,46 +83,73 @@ def _quietly(process: psutil.Process, number: signal.Signals) -> None:
         process.send_signal(number)
 
 
-def _state(folder: Path) -> dict[str, object]:
+def _state(folder: Path) -> dict[str, Any]:
     try:
         state = json.loads((folder / "server.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return {}
     return state if isinstance(state, dict) else {}
 
 
-def _process(state: dict[str, object]) -> psutil.Process | None:
-    """The process of a record with ``pid`` and ``born``, if it still runs (pids are reused)."""
+def _record(process: psutil.Process) -> dict[str, float]:
+    """What tells a process from a later one with the same number."""
+    return {"pid": process.pid, "born": process.create_time()}
+
+
+def _process(record: object) -> psutil.Process | None:
+    """The process of a ``_record``, if it still runs."""
     try:
-        process = psutil.Process(int(str(state["pid"])))
-        return process if abs(process.create_time() - float(str(state["born"]))) < 1 else None
-    except (KeyError, ValueError, psutil.Error):
+        process = psutil.Process(int(record["pid"]))  # type: ignore[index]
+        same = abs(process.create_time() - float(record["born"])) < 1  # type: ignore[index]
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except (KeyError, TypeError, ValueError, psutil.Error):
         return None
 
 
 def _running(folder: Path) -> str | None:
+    """The URL of the project's server once it answers; None where none runs.
+
+    One whose process lives but does not answer in time is ended: two on one database would not do.
+    """
     state = _state(folder)
-    url = state.get("url")
-    return str(url) if url and _process(state) and _healthy(str(url)) else None
+    url = str(state.get("url"))
+    deadline = time.monotonic() + _PATIENCE
+    while _process(state.get("server")):
+        if _healthy(url):
+            return url
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    _end(folder)
+    return None
+
+
+def _answering(url: str) -> str:
+    for _ in range(3):  # a busy server may miss one
+        if _healthy(url):
+            return url
+        time.sleep(0.5)
+    raise UserError(
+        f"PREFECT_API_URL is {url}: no answer; expected a Prefect server there, or the variable "
+        "unset, so that the project starts its own"
+    )
 
 
 def _healthy(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
             return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+    except (OSError, ValueError):  # URLError is an OSError; a malformed URL is a ValueError
         return False
 
 
 def _launch(root: Path, folder: Path, *, stay: bool) -> str:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "stay").unlink(missing_ok=True)
+    """Start a keeper, which starts the server, puts both on record, and ends it in the end."""
     if stay:
         (folder / "stay").touch()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/api"
     with (folder / "server.log").open("ab") as log:
         keeper = subprocess.Popen(
             [sys.executable, "-m", "flows.server", "keep", str(port)],
@@ -127,18 +159,24 @@ def _launch(root: Path, folder: Path, *, stay: bool) -> str:
             stderr=log,
             start_new_session=True,
         )
-    born = psutil.Process(keeper.pid).create_time()
-    deadline = time.monotonic() + _PATIENCE
-    while not _healthy(url):
-        if keeper.poll() is not None or time.monotonic() > deadline:
-            keeper.terminate()
-            raise UserError(
-                f"Prefect server: no answer from {url}; expected one within {_PATIENCE:.0f} s "
-                f"(its log: {folder / 'server.log'})"
-            )
-        time.sleep(0.2)
-    write_json(folder / "server.json", {"pid": keeper.pid, "born": born, "url": url})
-    return url
+    try:
+        url = f"http://127.0.0.1:{port}/api"
+        deadline = time.monotonic() + _PATIENCE
+        while not _healthy(url):
+            if keeper.poll() is not None or time.monotonic() > deadline:
+                raise UserError(
+                    f"Prefect server: no answer from {url}; expected one within "
+                    f"{_PATIENCE:.0f} s (its log: {folder / 'server.log'})"
+                )
+            time.sleep(0.2)
+        if _state(folder).get("url") != url:
+            raise UserError(f"{folder / 'server.json'}: not written; expected the keeper to do so")
+        return url
+    except BaseException:  # Ctrl-C too: nothing that was started here is left
+        keeper.terminate()
+        keeper.wait()
+        _end(folder)
+        raise
 
 
 def _owner() -> psutil.Process:
@@ -149,27 +187,28 @@ def _owner() -> psutil.Process:
 
 
 def _is_dvc(process: psutil.Process) -> bool:
+    """Whether a process is ``dvc ...``, ``python .../dvc ...`` or ``python -m dvc ...``."""
     try:
-        words = process.cmdline()[:4]
+        words = process.cmdline()[:3]
     except psutil.Error:
         return False
-    return any(Path(word).name == "dvc" for word in words)
+    names = [Path(word).name for word in words]
+    python = bool(names) and names[0].startswith("python")
+    return names[:1] == ["dvc"] or (python and "dvc" in (names[1:2] + names[2:3] * ("-m" in words)))
 
 
 def _register(folder: Path, owner: psutil.Process) -> None:
-    users = folder / "users"
-    users.mkdir(parents=True, exist_ok=True)
-    write_json(users / f"{owner.pid}.json", {"pid": owner.pid, "born": owner.create_time()})
+    write_json(folder / "users" / f"{owner.pid}.json", _record(owner))
 
 
 def _needed(folder: Path) -> bool:
     """Whether anybody who registered is still alive; forgets those who are not."""
     alive = False
-    for entry in (folder / "users").glob("*.json"):
+    for entry in (folder / "users").glob("[!.]*.json"):
         try:
             user = json.loads(entry.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            continue
+            user = None
         if _process(user) is None:
             entry.unlink(missing_ok=True)
         else:
@@ -178,36 +217,44 @@ def _needed(folder: Path) -> bool:
 
 
 def _keep(root: Path, port: int) -> int:
-    """Run the server as a child and end it when nobody needs it any more."""
+    """Run the server as a child, and end it when nobody needs it any more."""
     folder = root / ".prefect"
+    # Without a client's URL: a server that takes itself for a client asks itself at start.
+    bare = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     command = [sys.executable, "-m", "prefect", "server", "start"]
     server = subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", str(port)], env=_bare_environment()
+        [*command, "--host", "127.0.0.1", "--port", str(port)], env=bare, preexec_fn=_die_with_me
     )
-
-    def end(*_: object) -> None:
-        server.terminate()
-
-    signal.signal(signal.SIGTERM, end)
-    while server.poll() is None:
-        time.sleep(1.0)
-        if not _needed(folder):
-            # A flow that is just registering holds this lock; look again once it is free.
-            with hold(folder / "server.lock", "ending the Prefect server"):
-                if not _needed(folder):
-                    (folder / "server.json").unlink(missing_ok=True)
-                    server.terminate()
-                    break
+    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     try:
-        return server.wait(timeout=15)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        return 1
+        state = {
+            "keeper": _record(psutil.Process()),
+            "server": _record(psutil.Process(server.pid)),
+            "url": f"http://127.0.0.1:{port}/api",
+        }
+        write_json(folder / "server.json", state)
+        while server.poll() is None:
+            time.sleep(1.0)
+            # A flow that is just registering holds the lock: look again once it is free.
+            if not _needed(folder):
+                with hold(folder / "server.lock", "ending the Prefect server"):
+                    if not _needed(folder):
+                        (folder / "server.json").unlink(missing_ok=True)
+                        break
+    finally:
+        server.terminate()
+        try:
+            server.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            server.kill()
+    return 0
 
 
-def _bare_environment() -> dict[str, str]:
-    """Without a client's URL: a server that takes itself for a client asks itself at start."""
-    return {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+def _die_with_me() -> None:
+    """In the server's process, before it starts: have Linux end it if its keeper is killed."""
+    if sys.platform == "linux":
+        parent_death_signal = 1  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGTERM)
 
 
 def main() -> int:
@@ -222,14 +269,18 @@ def main() -> int:
     if arguments.action == "stop":
         print("Prefect server: stopped" if stop(root) else "Prefect server: none was running")
         return 0
-    if os.environ.get("PREFECT_API_URL"):
-        print(f"Prefect server: using PREFECT_API_URL={os.environ['PREFECT_API_URL']}")
-        return 0
+    chosen = os.environ.get("PREFECT_API_URL")
     try:
+        if chosen:
+            print(f"Prefect server: using PREFECT_API_URL={_answering(chosen)}")
+            return 0
         url, new = start(root)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Prefect server: interrupted; nothing was left running", file=sys.stderr)
+        return 130
     print(
         f"Prefect server: {'started' if new else 'running'} at {url.removesuffix('/api')}; "
         "stop it with: make server-stop"

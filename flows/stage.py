@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 import traceback
@@ -35,9 +36,10 @@ def opened(stage: Stage, root: Path) -> Iterator[Job]:
     """A job with its entry in the ledger, for the time of a flow."""
     job = open_job(stage, root)
     closure = module_digests([f"flows.{stage.name}"], root)
+    _set_threads(job)
     with Ledger(ledger_folder(root), root).record(stage.name, **job.about()) as run:
         job = job.noting(run.note)
-        run.note(code={"closure": closure}, threads=_set_threads(job))
+        run.note(code={"closure": closure})
         yield job
         run.note(outs=output_digests(job))
 
@@ -52,7 +54,10 @@ def run_stage(stage: Stage, flow: Callable[[str], Manifest]) -> int:
 def run_flow(
     name: str, flow: Callable[[], object], before: Callable[[], object] = lambda: None
 ) -> int:
-    """Run ``before``, find or start the server, run ``flow``; the exit code tells how it ended."""
+    """Run ``before``, find or start the server, run ``flow``; the exit code tells how it ended.
+
+    0 well, 1 a gate or a fault, 2 a user's mistake, 130 interrupted.
+    """
     started = time.monotonic()
     _quiet()
     try:
@@ -68,7 +73,7 @@ def run_flow(
     except UserError as error:
         for line in error.lines:
             print(f"error: {line}", file=sys.stderr)
-        return 2
+        return error.exit_code
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run it again and it goes on", file=sys.stderr)
         return 130
@@ -79,14 +84,13 @@ def run_flow(
     return 0
 
 
-def _set_threads(job: Job) -> int:
-    """Use the threads that ``runtime.threads`` asks for; return how many are used."""
-    import torch
-
+def _set_threads(job: Job) -> None:
+    """Use as many threads as ``runtime.threads`` says, without importing torch for it."""
     threads = job.section(RuntimeParams).threads
     if threads:
-        torch.set_num_threads(threads)
-    return torch.get_num_threads()
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # what a later import, and the ledger, reads
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(threads)
 
 
 class _OneLine(logging.Filter):

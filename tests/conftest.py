@@ -35,8 +35,9 @@ if "torch" in sys.modules:
 FLOWS = Path(__file__).parent / "flows"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of flows on one worker: they share one Prefect server, slow to start."""
+    """Keep each file of flows on one worker: its tests share a server and a copy of the project."""
     for item in items:
         if FLOWS in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("flows"))
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))

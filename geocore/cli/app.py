@@ -25,7 +25,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-store_app = typer.Typer(help="The piece store: what is cached inside stages.", no_args_is_help=True)
+store_app = typer.Typer(
+    help="The piece store: what is cached inside stages.",
+    no_args_is_help=True,
+    epilog="Example: geocore store gc --last 3",
+)
 runs_app = typer.Typer(help="The run ledger: what ran, on what, at what cost.")
 app.add_typer(store_app, name="store")
 app.add_typer(runs_app, name="runs")
@@ -91,7 +95,8 @@ def check(as_json: Json = False) -> None:
     def show() -> None:
         for line in found:
             typer.echo(line)
-        typer.echo(f"{len(found)} faults" if found else "the wiring holds")
+        count = "1 fault" if len(found) == 1 else f"{len(found)} faults"
+        typer.echo(count if found else "the wiring holds")
 
     emit({"faults": found}, as_json, show)
     raise typer.Exit(FOUND if found else 0)
@@ -171,21 +176,24 @@ def store_check(as_json: Json = False) -> None:
 
 @store_app.command("gc", epilog="Example: geocore store gc --last 3")
 def store_gc(
-    last: Annotated[int, typer.Option(min=0, help="Runs of each stage whose pieces stay.")] = 5,
+    last: Annotated[int, typer.Option(min=0, help="Done runs of each stage to keep.")] = 5,
     as_json: Json = False,
 ) -> None:
-    """Remove pieces that no recent run names."""
-    from geocore.runs.home import ledger_folder
-    from geocore.runs.ledger import Ledger
+    """Remove pieces and outputs under way that no recent run names, and locks nobody holds."""
+    from dataclasses import asdict
+
+    from geocore.runs.garbage import collect
+    from geocore.runs.home import geocore_home, project_root
 
     with mistakes():
-        root, store = _home()
-        count, freed = store.gc(Ledger(ledger_folder(root)).pieces_in_use(last))
-    emit(
-        {"removed": count, "bytes": freed},
-        as_json,
-        lambda: typer.echo(f"removed {count} pieces, {freed / 2**20:.1f} MiB"),
-    )
+        found = collect(geocore_home(project_root()), _ledger(), last)
+
+    def show() -> None:
+        typer.echo(f"removed {found.pieces} pieces, {found.piece_bytes / 2**20:.1f} MiB")
+        typer.echo(f"removed {found.work} work folders, {found.work_bytes / 2**20:.1f} MiB")
+        typer.echo(f"removed {found.locks} lock files")
+
+    emit(asdict(found), as_json, show)
 
 
 @runs_app.callback(invoke_without_command=True, epilog="Example: geocore runs --stage train")
@@ -198,8 +206,19 @@ def runs(
     """List recent runs; `geocore runs show ID` tells one in full."""
     if context.invoked_subcommand is not None:
         return
+    from geocore.errors import UserError
+    from geocore.pipeline.dvcfile import read_dvc
+    from geocore.runs.home import project_root
+
     with mistakes():
-        entries = _ledger().runs(stage, last)
+        ledger = _ledger()
+        entries = ledger.runs(stage, last)
+        if stage is not None and not entries:
+            recorded = sorted({entry["stage"] for entry in ledger.runs()})
+            known = dict.fromkeys([*read_dvc(project_root()), *recorded])
+            if stage not in known:
+                there = f"expected one of {', '.join(known)}" if known else "there are no stages"
+                raise UserError(f"stage {stage!r} is unknown; {there}")
 
     def show() -> None:
         for entry in entries:

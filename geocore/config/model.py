@@ -32,7 +32,7 @@ class ModelParams(Section):
     block: Literal["attention", "mlp"] = Field(description="window attention or residual MLP")
     embed: int = Field(ge=1, le=4096, description="channels after the patch embedding")
     depths: Widths = Field(description="blocks of each stage; stages are joined by merging")
-    heads: Widths = Field(description="attention heads of each stage")
+    heads: Widths = Field(description="attention heads, or channel groups of the MLP, a stage")
     window: PowerOfFour = Field(
         description="tokens of a window, a power of four; clamped to a face"
     )

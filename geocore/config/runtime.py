@@ -10,7 +10,11 @@ __all__ = ["RuntimeParams"]
 
 
 class RuntimeParams(Section):
-    """``runtime``: only the device class belongs to a result; the rest may differ freely."""
+    """``runtime``: how to run. DVC tracks the device class alone.
+
+    Sums are ordered by the number of threads, so equal bytes need an equal ``threads``; a result
+    is the same up to rounding, and a training may drift from there.
+    """
 
     title: ClassVar[str] = "runtime"
 

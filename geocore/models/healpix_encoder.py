@@ -28,7 +28,9 @@ class HealpixEncoder(nn.Module):
     children (twice the channels); the head is a norm, the mean over all tokens and a linear map.
     Blocks of all stages but the last mix the tokens of a window, a contiguous nested run of
     ``window`` tokens, at most a face. Blocks of the last stage mix all tokens of the map with
-    weights that are shared over quarter turns: there information crosses the faces.
+    weights that are shared over quarter turns: there information crosses the faces. ``block``
+    chooses the mixing: attention, or an MLP over tokens, which on maps as small as the digits'
+    takes half the time of attention and is the more accurate.
 
     ``kind`` fixes nside, faces and channels of a nested table; the images are floats in [0, 1].
     Returns ``(batch, classes)``. Raises ``UserError`` if the stages do not fit ``nside``.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from geocore.config.gate import GateParams
-from geocore.errors import UserError
+from geocore.errors import GateError, UserError
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
 
 __all__ = ["STAGE", "gates"]
@@ -54,7 +54,7 @@ def make(job: Job) -> Manifest:
     gates = _read(job.input("gates"), STAGE.takes["gates"].path)
     failed = {name: gate for name, gate in gates.items() if not gate["passed"]}
     if failed:
-        raise UserError(*(_told(name, gate) for name, gate in failed.items()))
+        raise GateError(*(_told(name, gate) for name, gate in failed.items()))
     for name, gate in gates.items():
         job.progress.say(f"gate: {_measured(gate)}, {_allowed(gate)}: passed (gate.{name})")
     return {"passed": list(gates)}

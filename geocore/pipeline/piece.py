@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from pathlib import Path
 
 from geocore.errors import UserError
@@ -37,11 +38,12 @@ def copy_outputs(job: Job, *, but: Collection[str] = ()) -> Path:
         raise UserError(
             f"piece {job.key} of {job.stage.name}: gone or damaged since it was made; run it again"
         )
-    for name, port in job.stage.gives.items():
-        if name in but:
-            continue
-        source = piece.folder / Path(port.path).name
-        with replacing(job.output(name)) as temporary:
+    with ExitStack() as all_or_none:  # a full disk at the third leaves the first two old as well
+        for name, port in job.stage.gives.items():
+            if name in but:
+                continue
+            source = piece.folder / Path(port.path).name
+            temporary = all_or_none.enter_context(replacing(job.output(name)))
             if source.is_dir():
                 shutil.copytree(source, temporary)
             else:

@@ -11,6 +11,7 @@ from pathlib import Path
 from geocore.config.load import leaves, read_sections
 from geocore.config.runtime import RuntimeParams
 from geocore.config.section import Section
+from geocore.data.table import Table
 from geocore.errors import UserError
 from geocore.pipeline.dvcfile import read_dvc
 from geocore.pipeline.progress import Progress
@@ -44,6 +45,10 @@ _PLUMBING = (
     "geocore.pipeline.progress",
     "geocore.pipeline.dvcfile",
 )
+
+
+def _is_plumbing(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in _PLUMBING)
 
 
 def stage_of(name: str, known: Iterable[str]) -> Stage:
@@ -84,7 +89,7 @@ def open_job(stage: Stage, root: Path) -> Job:
         {
             module: digest
             for module, digest in module_digests(stage.code, root).items()
-            if not module.startswith(_PLUMBING)
+            if not _is_plumbing(module)
         }
     )
     runtime = sections[RuntimeParams.title]
@@ -114,17 +119,21 @@ def open_job(stage: Stage, root: Path) -> Job:
 
 
 def input_digest(root: Path, name: str, port: Port) -> str:
-    """A digest of what lies at an input's path. A table is named by its ``table.json``.
+    """A digest of what lies at an input's path; a table is verified and named by ``table.json``.
 
-    ``table.json`` holds every part's digest, and stages open tables with ``verify=True``.
+    ``table.json`` holds every part's digest. Raises ``UserError`` for an input that is missing,
+    truncated or altered.
     """
     path = root / port.path
-    whole_path = path / "table.json" if port.kind == "table" else path
-    if not whole_path.exists():
+    if not path.exists():
         raise UserError(
             f"{port.path}: missing; expected the {port.kind} {name!r}: run dvc repro to make it"
         )
-    return digest_file(whole_path)
+    if port.kind != "table":
+        return digest_file(path)
+    # Verified here as well: a stage that finds its piece never opens its inputs.
+    Table.open(path, verify=True)
+    return digest_file(path / "table.json")
 
 
 def output_digests(job: Job) -> dict[str, str]:

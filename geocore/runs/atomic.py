@@ -9,7 +9,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,8 @@ def replacing(path: Path) -> Iterator[Path]:
         _fsync_tree(temporary)
         _move_in(temporary, path)
     except BaseException as error:
-        _remove(temporary)
+        with suppress(OSError):  # a read-only disk refuses this too: the first error is told
+            _remove(temporary)
         told = disk_error(error, path)
         if told is None:
             raise

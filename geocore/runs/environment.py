@@ -6,15 +6,13 @@ import functools
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from geocore.runs.closure import module_digests
-from geocore.runs.digest import digest_file, digest_json
+from geocore.runs.digest import digest_file
 
-__all__ = ["NUMERIC_LIBRARIES", "code_record", "environment", "git_state", "library_versions"]
+__all__ = ["NUMERIC_LIBRARIES", "environment", "git_state", "library_versions"]
 
 # The libraries whose version can change a number. A piece that another one makes names it too:
 # `piece_key(..., libraries=library_versions("hls4ml"))`.
@@ -52,15 +50,6 @@ def _version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
-
-
-def code_record(modules: Iterable[str], root: Path | None = None) -> dict[str, Any]:
-    """The code behind ``modules``: one digest, and one for each module of the import closure.
-
-    Two records tell which module made the difference.
-    """
-    digests = module_digests(modules, root)
-    return {"digest": digest_json(digests), "modules": digests}
 
 
 def git_state(folder: Path) -> dict[str, Any]:

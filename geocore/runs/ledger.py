@@ -31,6 +31,14 @@ _log = logging.getLogger(__name__)
 
 _STAGE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*")
 _MEASURED = ("wall_seconds", "cpu_seconds", "peak_rss_mib")
+# What readers rely on where an entry has it.
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "wall_seconds": (int, float),
+    "pieces": dict,
+    "code": dict,
+    "params": dict,
+    "key": str,
+}
 _OWN = {"run", "stage", "state", "pid", "pid_ticks", "started", "ended", "error", *_MEASURED}
 
 
@@ -155,15 +163,24 @@ class Ledger:
             raise UserError(str(damage))
         return entry
 
-    def pieces_in_use(self, last: int) -> set[str]:
-        """The pieces that the ``last`` runs of each stage name, and all that still run."""
-        seen: dict[str, int] = {}
-        pieces: set[str] = set()
+    def kept(self, last: int) -> list[dict[str, Any]]:
+        """The entries whose caches stay, newest first.
+
+        All that run, the ``last`` done ones of each stage, and the failed and died ones that are
+        newer than those: they may be taken up again.
+        """
+        done: dict[str, int] = {}
+        entries = []
         for entry in self.runs():
-            seen[entry["stage"]] = seen.get(entry["stage"], 0) + 1
-            if seen[entry["stage"]] <= last or entry["state"] == "running":
-                pieces.update(entry.get("pieces") or ())
-        return pieces
+            before = done.get(entry["stage"], 0)
+            if before < last or entry["state"] == "running":
+                entries.append(entry)
+            done[entry["stage"]] = before + (entry["state"] == "done")
+        return entries
+
+    def pieces_in_use(self, last: int) -> set[str]:
+        """The pieces that the ``kept`` runs name."""
+        return {key for entry in self.kept(last) for key in entry.get("pieces", ())}
 
     def _find_project(self) -> Path | None:
         if self._project is not None:
@@ -189,9 +206,13 @@ def _load(path: Path) -> tuple[dict[str, Any] | None, str | None]:
         for name in ("run", "stage", "state", "started"):
             if not isinstance(entry[name], str):
                 raise TypeError(name)
+        for name, kind in _KINDS.items():
+            value = entry.get(name)
+            if name in entry and (isinstance(value, bool) or not isinstance(value, kind)):
+                raise TypeError(name)
         if entry["state"] == "running" and _has_died(entry):
             entry["state"] = "died"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None, f"{path}: not a ledger entry; it is skipped"
     return entry, None
 

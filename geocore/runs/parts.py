@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from geocore.runs.atomic import remove_stale, replacing, write_json
@@ -74,7 +74,8 @@ class Parts:
 
         The folder is built beside ``target`` from hard links (copies across file systems) and
         takes its place in one step: whatever goes wrong, the parts and the old target are whole.
-        Raises ``ValueError`` if there are no parts.
+        The folder above the work area goes too once it is empty. Raises ``ValueError`` if there
+        are no parts.
         """
         target, names = Path(target), self.names()
         if not names:
@@ -88,6 +89,8 @@ class Parts:
                 (temporary / name).parent.mkdir(parents=True, exist_ok=True)
                 _link(path, temporary / name)
         shutil.rmtree(self.folder)
+        with suppress(OSError):  # other outputs of the computation are still under way
+            self.folder.parent.rmdir()
 
     def _paths(self, name: str) -> tuple[Path, Path]:
         parts = PurePosixPath(name).parts

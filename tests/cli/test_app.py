@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from geocore.runs.atomic import write_json, write_text
+
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("run", "check", "why", "doctor", "store", "runs")
 
@@ -25,8 +27,6 @@ def geocore(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[st
 def test_help_tells_what_and_gives_an_example(command: str) -> None:
     done = geocore(command, "--help")
     assert done.returncode == 0
-    if command == "store":
-        done = geocore("store", "gc", "--help")
     assert "Example: geocore" in done.stdout
 
 
@@ -48,6 +48,59 @@ def test_unknown_names_are_told_with_what_there_is() -> None:
     done = geocore("why", "nothing")
     assert done.returncode == 2
     assert done.stderr.startswith("error: stage 'nothing' is unknown; expected one of fetch")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "dvc.yaml").write_text("stages: {train: {cmd: python -m flows.train}}\n")
+    (tmp_path / "flows").mkdir()
+    write_json(
+        tmp_path / ".geocore" / "ledger" / "r1.json",
+        {"run": "r1", "stage": "ntk", "state": "done", "started": "1", "key": "a" * 32},
+    )
+    return tmp_path
+
+
+def test_runs_of_an_unknown_stage_name_the_known(project: Path) -> None:
+    done = geocore("runs", "--stage", "nope", cwd=project)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: stage 'nope' is unknown; expected one of train, ntk\n"
+    for stage, count in (("train", 0), ("ntk", 1)):  # that none has run yet is no mistake
+        done = geocore("runs", "--stage", stage, "--json", cwd=project)
+        assert (done.returncode, len(json.loads(done.stdout))) == (0, count)
+
+
+def test_gc_reports_what_went(project: Path) -> None:
+    home = project / ".geocore"
+    for key in ("a" * 32, "b" * 32):
+        write_text(home / "work" / key / "out" / "part", "12345")
+    write_text(home / "locks" / f"train-{'b' * 32}.lock", "")
+    done = geocore("store", "gc", "--json", cwd=project)
+    assert json.loads(done.stdout) == {
+        "pieces": 0,
+        "piece_bytes": 0,
+        "work": 1,
+        "work_bytes": 5,
+        "locks": 1,
+    }
+    assert [path.name for path in (home / "work").iterdir()] == ["a" * 32]
+
+
+def test_gc_refuses_while_an_entry_is_damaged(project: Path) -> None:
+    home = project / ".geocore"
+    broken = home / "ledger" / "r2.json"
+    broken.write_text('{"run"')
+    write_text(home / "work" / ("b" * 32) / "part", "5")
+    done = geocore("store", "gc", cwd=project)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: {broken}: damaged, so what this run needs is unknown and nothing is removed; "
+        "repair or delete it first\n"
+    )
+    assert (home / "work" / ("b" * 32) / "part").exists()
+    broken.unlink()
+    assert geocore("store", "gc", cwd=project).returncode == 0
+    assert not (home / "work" / ("b" * 32)).exists()
 
 
 def test_json_is_one_document_on_standard_output(tmp_path: Path) -> None:

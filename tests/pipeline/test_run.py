@@ -36,7 +36,7 @@ def edit(path: Path, old: str, new: str) -> None:
 def test_the_key_follows_parameters_and_statements_alone(root: Path) -> None:
     key = open_job(FETCH, root).key
     assert open_job(FETCH, root).key == key
-    edit(root / "params.yaml", "threads: 0", "threads: 1")
+    edit(root / "params.yaml", "threads: 1", "threads: 2")
     assert open_job(FETCH, root).key == key, "threads decide no result"
     edit(root / "geocore/data/split.py", '"""', '"""More words. ')
     assert open_job(FETCH, root).key == key, "neither does a docstring"

@@ -221,6 +221,33 @@ def test_a_full_disk_leaves_the_old_files_whole(small_disk: Path) -> None:
     assert names_in(small_disk) == ["out", "x.json"]
 
 
+def test_a_read_only_disk_is_one_line(small_disk: Path) -> None:
+    path = small_disk / "x.json"
+    write_text(path, "old")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for target, left in ((path, "the old file is untouched"), (small_disk / "new", "nothing is")):
+        with pytest.raises(UserError) as caught:
+            write_text(target, "new")
+        told = f"the file system is read-only while writing {target}; {left}"
+        assert str(caught.value).startswith(told)
+    assert path.read_text() == "old"
+
+
+def test_a_refused_removal_does_not_hide_the_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "ro")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(os, "unlink", refuse)
+    told = "the file system is read-only while writing"
+    with pytest.raises(UserError, match=told), replacing(tmp_path / "x"):
+        raise OSError(errno.EROFS, "ro")
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "x"):
+        raise KeyboardInterrupt
+
+
 def test_only_the_dead_leave_stale_temporaries(tmp_path: Path) -> None:
     dead = dead_process()
     mine = tmp_path / f".x.tmp-{os.getpid()}-00000000"

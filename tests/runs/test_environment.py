@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from geocore.runs.closure import code_digest, import_closure
 from geocore.runs.digest import digest_bytes
-from geocore.runs.environment import code_record, environment, git_state, library_versions
+from geocore.runs.environment import environment, git_state, library_versions
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -30,12 +29,6 @@ def test_versions_are_those_of_the_installed_libraries() -> None:
     assert versions["torch"] == metadata.version("torch")
     assert versions["pytest"] == pytest.__version__
     assert "no-such-library" not in versions
-
-
-def test_code_is_recorded_as_a_whole_and_by_module() -> None:
-    record = code_record(["geocore.runs.store"])
-    assert record["digest"] == code_digest(["geocore.runs.store"])
-    assert list(record["modules"]) == list(import_closure(["geocore.runs.store"]))
 
 
 def test_git_state_tells_commit_and_changed_code(tmp_path: Path) -> None:

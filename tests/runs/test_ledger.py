@@ -192,7 +192,21 @@ def test_pieces_in_use_are_those_of_the_last_runs_of_each_stage(tmp_path: Path) 
     assert ledger.pieces_in_use(0) == set()
     assert ledger.pieces_in_use(1) == {"k0", "shared"}
     assert ledger.pieces_in_use(2) == {"k0", "k3", "shared"}
-    assert ledger.pieces_in_use(3) == {"k0", "k2", "k3", "shared"}
+    assert ledger.pieces_in_use(3) == {"k0", "k1", "k2", "k3", "shared"}
+
+
+def test_mistakes_do_not_push_the_good_run_out(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    gone = {"environment": {"host": platform.node()}, "pid": os.getpid(), "pid_ticks": -1}
+    elsewhere = {"environment": {"host": "elsewhere"}, "pid": 1, "pid_ticks": 1}
+    entry(ledger, "r0", "train", "0", state="running", pieces={"runs": "made"}, **elsewhere)
+    entry(ledger, "r1", "train", "1", state="failed", pieces={"old mistake": "made"})
+    entry(ledger, "r2", "train", "2", pieces={"good": "made"})
+    entry(ledger, "r3", "train", "3", state="running", pieces={"died": "made"}, **gone)
+    for number in range(4, 9):
+        entry(ledger, f"r{number}", "train", str(number), state="failed", pieces={"new": "made"})
+    assert ledger.pieces_in_use(1) == {"runs", "good", "died", "new"}
+    assert ledger.pieces_in_use(0) == {"runs"}
 
 
 def test_show_takes_a_prefix_and_names_the_nearest(tmp_path: Path) -> None:
@@ -216,12 +230,26 @@ def test_show_takes_a_prefix_and_names_the_nearest(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["", '{"run": "x"', "[]", '{"run": 1}', "\xff"])
+_MISTYPED = [
+    json.dumps({"run": "x", "stage": "train", "state": "done", "started": "1", **wrong})
+    for wrong in (
+        {"wall_seconds": "long"},
+        {"wall_seconds": True},
+        {"pieces": ["k"]},
+        {"code": "c"},
+        {"params": None},
+        {"key": 1},
+        {"state": "running", "environment": {"host": platform.node()}, "pid": 2**80},
+    )
+]
+
+
+@pytest.mark.parametrize("text", ["", '{"run": "x"', "[]", '{"run": 1}', "\xff", *_MISTYPED])
 def test_a_damaged_entry_is_skipped_and_named(
     tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     ledger = Ledger(tmp_path)
-    entry(ledger, "whole", "train", "1", pieces={"k": "made"})
+    entry(ledger, "whole", "train", "1", pieces={"k": "made"}, wall_seconds=1, key="k", params={})
     (tmp_path / "broken.json").write_bytes(text.encode("latin-1"))
     line = f"{tmp_path / 'broken.json'}: not a ledger entry; it is skipped"
     with caplog.at_level(logging.WARNING):

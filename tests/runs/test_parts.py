@@ -106,6 +106,19 @@ def test_the_target_becomes_the_parts_and_the_work_area_goes(
     assert not (tmp_path / "key").exists()
 
 
+def test_the_last_output_takes_the_work_folder_along(tmp_path: Path) -> None:
+    work, other = tmp_path / "work" / "key", tmp_path / "work" / "other"
+    other.mkdir(parents=True)
+    first, second = Parts(work / "first"), Parts(work / "second")
+    for parts in (first, second):
+        fill(parts, "a", b"a")
+    first.move_into(tmp_path / "data" / "first")
+    assert names_in(work) == ["second"]
+    assert second.done("a")
+    second.move_into(tmp_path / "data" / "second")
+    assert names_in(tmp_path / "work") == ["other"]
+
+
 def test_a_failed_move_leaves_target_and_parts_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
