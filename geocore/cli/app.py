@@ -47,7 +47,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a stage and what it needs, through DVC; or a flow that is no stage, by itself."""
-    from geocore.config.presets import overrides
+    from geocore.config.presets import checked_override, overrides
     from geocore.pipeline.dvcfile import read_dvc
     from geocore.runs.home import project_root
 
@@ -56,7 +56,7 @@ def run(
         stages = read_dvc(root)
         changes = overrides(root, preset) if preset else []
         for change in set_ or []:
-            changes += ["-S", change]
+            changes += ["-S", checked_override(root, change)]
         command = _command(root, name, list(stages), changes)
     typer.echo("$ " + " ".join(["python", *command[1:]]), err=True)
     done = subprocess.run(command, cwd=root, stdout=sys.stderr if as_json else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from geocore.config.load import leaves, read_yaml
 from geocore.errors import UserError
 
-__all__ = ["overrides", "read_presets"]
+__all__ = ["checked_override", "overrides", "read_presets"]
 
 
 def read_presets(root: Path) -> dict[str, dict[str, Any]]:
@@ -31,3 +32,16 @@ def overrides(root: Path, preset: str) -> list[str]:
         for key, value in presets[preset].items()
         for argument in ("-S", f"{key}={value if isinstance(value, str) else json.dumps(value)}")
     ]
+
+
+def checked_override(root: Path, change: str) -> str:
+    """``change`` if it reads ``key=value`` with a key of ``params.yaml``; else a ``UserError``."""
+    key, equals, _ = change.partition("=")
+    known = list(leaves(read_yaml(root / "params.yaml")))
+    if not equals:
+        raise UserError(f"-S {change}: holds no '='; expected key=value, as in train.lr=0.001")
+    if key not in known:
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "expected a key of params.yaml"
+        raise UserError(f"-S {change}: {key} is an unknown key; {hint}")
+    return change

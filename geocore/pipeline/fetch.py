@@ -9,7 +9,7 @@ import numpy as np
 from geocore.config.data import DataParams
 from geocore.config.section import Section
 from geocore.data.sources.base import Images, Source
-from geocore.data.sources.home import data_home
+from geocore.data.sources.home import data_home, locate
 from geocore.data.sources.opening import open_source
 from geocore.data.split import kept_rows, make_split
 from geocore.data.table import Columns, rows_per_part
@@ -43,6 +43,7 @@ def make(job: Job) -> Manifest:
     """Stream the source into ``data/raw``: columns ``sample``, ``image``, ``label``, ``split``."""
     data = job.section(DataParams)
     source = open_source(data, job.root, data_home(), job.progress.say)
+    _say_if_unseen(job, data)
     rows = kept_rows(source.labels, source.splits, data.limit, data.seed)
     labels = source.labels[rows]
     split = _split(source, data, rows)
@@ -110,6 +111,18 @@ class _Stream:
             self._images = self._source.images(self._rows[start:], self._size)
         self._next = start + self._size
         return next(self._images)
+
+
+def _say_if_unseen(job: Job, data: DataParams) -> None:
+    """Say where DVC cannot know that own data changed: it hashes ``data/own`` alone."""
+    if data.source not in ("image_folder", "parquet_images"):
+        return
+    place = locate(data.path, data.source, job.root, data_home()).resolve()
+    if not place.is_relative_to((job.root / "data" / "own").resolve()):
+        job.progress.say(
+            f"fetch: {data.path} lies outside data/own, where DVC sees no change; "
+            "after one: dvc repro -f fetch"
+        )
 
 
 def _split(source: Source, data: DataParams, rows: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from geocore.config.load import leaves, read_yaml, validate
-from geocore.config.presets import overrides, read_presets
+from geocore.config.presets import checked_override, overrides, read_presets
 from geocore.errors import UserError
 from geocore.pipeline.dvcfile import read_dvc
 from geocore.pipeline.run import stage_of
@@ -26,6 +26,24 @@ def test_a_preset_is_valid_and_changes_known_keys(name: str) -> None:
     stages = read_dvc(ROOT)
     for kind in {kind for stage in stages for kind in stage_of(stage, stages).sections}:
         validate(params[kind.title], kind, name)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("train.lr", "-S train.lr: holds no '='; expected key=value, as in train.lr=0.001"),
+        ("train.rl=1", "-S train.rl=1: train.rl is an unknown key; did you mean train.lr?"),
+        ("x=1", "-S x=1: x is an unknown key; expected a key of params.yaml"),
+    ],
+)
+def test_a_change_that_is_none_is_told(change: str, message: str) -> None:
+    with pytest.raises(UserError) as told:
+        checked_override(ROOT, change)
+    assert str(told.value) == message
+
+
+def test_a_change_of_a_key_is_taken_as_it_is() -> None:
+    assert checked_override(ROOT, "train.lr=0.001") == "train.lr=0.001"
 
 
 def test_overrides_are_arguments_of_dvc(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
@@ -14,7 +15,7 @@ def changed_stages(project: Project) -> set[str]:
     """Stages that ``dvc status`` lists."""
     done = project.run("dvc", "status", "--json")
     assert done.returncode == 0, done.stderr
-    return set(__import__("json").loads(done.stdout))
+    return set(json.loads(done.stdout))
 
 
 def test_every_stage_ran_and_left_its_outputs(project: Project) -> None:
@@ -93,7 +94,11 @@ def test_a_whole_piece_is_found_and_not_made_again(project: Project) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     newest = project.runs("train")[0]
     assert newest["key"] == project.runs("train")[1]["key"]
-    assert "made" not in (newest.get("pieces") or {}).values()
+    key = newest["key"]
+    assert newest["pieces"] == {key: "found"}
+    assert project.geocore("store", "gc", "--last", "1").returncode == 0
+    kept = [piece["key"] for piece in json.loads(project.geocore("store", "list", "--json").stdout)]
+    assert key in kept
 
 
 def test_a_mistake_is_one_line_and_keeps_what_was_there(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import os
@@ -225,6 +226,19 @@ def test_own_images(tmp_path: Path, home: Path) -> None:
     assert table.info.classes == ("a", "b")
     _, small = fetch(tmp_path, source="image_folder", path="own", image_size=3)
     assert small.info.type.shape == (3, 3, 1)
+
+
+def test_own_images_that_dvc_does_not_see_are_told(
+    tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_folder(home / "own")
+    job = job_of(tmp_path, source="image_folder", path="own")
+    STAGE.make(dataclasses.replace(job, progress=Progress()))
+    assert "own lies outside data/own, where DVC sees no change" in capsys.readouterr().err
+    save_folder(tmp_path / "data/own/seen")
+    job = job_of(tmp_path, source="image_folder", path="data/own/seen")
+    STAGE.make(dataclasses.replace(job, progress=Progress()))
+    assert "outside" not in capsys.readouterr().err
 
 
 def test_one_broken_image_among_own(tmp_path: Path, home: Path) -> None:
