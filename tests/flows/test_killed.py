@@ -68,7 +68,7 @@ def kill_during_training(project: Project, step: int) -> int:
 def newest_checkpoint(project: Project) -> int:
     """The step of the newest checkpoint in the store, -1 if there is none."""
     steps = [-1]
-    for path in (project.root / ".geocore/store/pieces").glob("??/*/manifest.json"):
+    for path in (project.root / ".geocore/store/pieces").glob("??/[!.]*/manifest.json"):
         with contextlib.suppress(OSError, ValueError):  # it is being replaced
             manifest = json.loads(path.read_text())
             if manifest["verb"] == "checkpoint":
