@@ -13,11 +13,12 @@ from geocore.config.runtime import RuntimeParams
 from geocore.config.section import Section
 from geocore.data.table import Table
 from geocore.errors import UserError
+from geocore.pipeline.code import deciding_code
 from geocore.pipeline.dvcfile import read_dvc
 from geocore.pipeline.progress import Progress
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
-from geocore.runs.closure import module_digests
-from geocore.runs.digest import digest_file, digest_json, digest_tree
+from geocore.runs.digest import digest_file, digest_tree
+from geocore.runs.environment import library_versions
 from geocore.runs.home import geocore_home, store_folder, work_folder
 from geocore.runs.locks import hold
 from geocore.runs.store import Store, piece_key
@@ -31,24 +32,6 @@ __all__ = [
     "top_level_keys",
     "whole",
 ]
-
-# What moves bytes about and validates values, but cannot change a result: the key does not depend
-# on it, so that a better error message does not train a network again. DVC still lists it.
-_PLUMBING = (
-    "geocore.runs",
-    "geocore.config",
-    "geocore.errors",
-    "geocore._lazy",
-    "geocore.pipeline.stage",
-    "geocore.pipeline.piece",
-    "geocore.pipeline.run",
-    "geocore.pipeline.progress",
-    "geocore.pipeline.dvcfile",
-)
-
-
-def _is_plumbing(module: str) -> bool:
-    return any(module == name or module.startswith(f"{name}.") for name in _PLUMBING)
 
 
 def stage_of(name: str, known: Iterable[str]) -> Stage:
@@ -85,13 +68,7 @@ def open_job(stage: Stage, root: Path) -> Job:
         kinds.append(RuntimeParams)
     sections = read_sections(root / "params.yaml", kinds, top_level_keys(root))
     inputs = {name: input_digest(root, name, port) for name, port in stage.takes.items()}
-    code = digest_json(
-        {
-            module: digest
-            for module, digest in module_digests(stage.code, root).items()
-            if not _is_plumbing(module)
-        }
-    )
+    code = deciding_code(stage.code, root)
     runtime = sections[RuntimeParams.title]
     assert isinstance(runtime, RuntimeParams)
     values = leaves({name: kind.model_dump(mode="json") for name, kind in sections.items()})
@@ -102,6 +79,7 @@ def open_job(stage: Stage, root: Path) -> Job:
         parameters={leaf: v for leaf, v in values.items() if leaf.split(".")[0] not in late},
         inputs=inputs,
         code=code,
+        libraries=library_versions(*stage.libraries),
         device=runtime.device if RuntimeParams in stage.sections else "cpu",
     )
     return Job(

@@ -93,7 +93,8 @@ class Stage:
     A stage that streams its outputs, too large for the store, writes them in ``make`` and sets
     ``whole(job, manifest)``: whether what the manifest names still lies there undamaged.
     Sections in ``written_with`` are read by ``write`` alone: DVC tracks them, the key does not.
-    ``code`` names the modules whose import closure decides the result (the key's code digest).
+    ``code`` names the modules whose import closure decides the result (the key's code digest),
+    ``libraries`` the packages beyond the usual numeric ones whose versions do.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Stage:
     write: Callable[[Job, Manifest], None]
     whole: Callable[[Job, Manifest], bool] | None = None
     written_with: tuple[type[Section], ...] = ()
+    libraries: tuple[str, ...] = ()
 
     def params(self) -> list[str]:
         """The keys of ``params.yaml`` that DVC tracks for this stage."""

@@ -1,0 +1,39 @@
+"""The code that a key stands for: the import closure of its modules, but for the plumbing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from geocore.runs.closure import module_digests
+from geocore.runs.digest import digest_json
+
+__all__ = ["deciding_code"]
+
+# What moves bytes about and validates values, but cannot change a result: a key does not depend
+# on it, so that a better error message does not train a network again. DVC still lists it.
+_PLUMBING = (
+    "geocore.runs",
+    "geocore.config",
+    "geocore.errors",
+    "geocore._lazy",
+    "geocore.pipeline.stage",
+    "geocore.pipeline.piece",
+    "geocore.pipeline.code",
+    "geocore.pipeline.run",
+    "geocore.pipeline.progress",
+    "geocore.pipeline.dvcfile",
+)
+
+
+def deciding_code(modules: Iterable[str], root: Path | None = None) -> str:
+    """One digest over the statements of ``modules`` and all they import, but for the plumbing.
+
+    ``root`` is the folder that the packages lie in, by default the one of the running geocore.
+    """
+    digests = module_digests(modules, root)
+    return digest_json({name: digests[name] for name in digests if not _is_plumbing(name)})
+
+
+def _is_plumbing(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in _PLUMBING)
