@@ -14,9 +14,9 @@ from tasks.evaluate import evaluate as make
 
 
 @flow(name="evaluate", description=STAGE.summary)
-def evaluate(root: str = ".") -> Manifest:
+def evaluate(folder: str = ".") -> Manifest:
     """Make the stage's pieces in one cached task, then write the outputs that DVC expects."""
-    with opened(STAGE, Path(root)) as job:
+    with opened(STAGE, Path(folder)) as job:
         manifest = make(job)
         STAGE.write(job, manifest)
         return manifest

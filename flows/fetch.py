@@ -14,9 +14,9 @@ from tasks.fetch import fetch as make
 
 
 @flow(name="fetch", description=STAGE.summary)
-def fetch(root: str = ".") -> Manifest:
+def fetch(folder: str = ".") -> Manifest:
     """Make the stage's pieces in one cached task, then write the outputs that DVC expects."""
-    with opened(STAGE, Path(root)) as job:
+    with opened(STAGE, Path(folder)) as job:
         manifest = make(job)
         STAGE.write(job, manifest)
         return manifest

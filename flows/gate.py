@@ -14,9 +14,9 @@ from tasks.gate import gate as make
 
 
 @flow(name="gate", description=STAGE.summary)
-def gate(root: str = ".") -> Manifest:
+def gate(folder: str = ".") -> Manifest:
     """Make the stage's pieces in one cached task, then write the outputs that DVC expects."""
-    with opened(STAGE, Path(root)) as job:
+    with opened(STAGE, Path(folder)) as job:
         manifest = make(job)
         STAGE.write(job, manifest)
         return manifest

@@ -14,9 +14,9 @@ from tasks.project import project as make
 
 
 @flow(name="project", description=STAGE.summary)
-def project(root: str = ".") -> Manifest:
+def project(folder: str = ".") -> Manifest:
     """Make the stage's pieces in one cached task, then write the outputs that DVC expects."""
-    with opened(STAGE, Path(root)) as job:
+    with opened(STAGE, Path(folder)) as job:
         manifest = make(job)
         STAGE.write(job, manifest)
         return manifest

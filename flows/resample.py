@@ -14,9 +14,9 @@ from tasks.resample import resample as make
 
 
 @flow(name="resample", description=STAGE.summary)
-def resample(root: str = ".") -> Manifest:
+def resample(folder: str = ".") -> Manifest:
     """Make the stage's pieces in one cached task, then write the outputs that DVC expects."""
-    with opened(STAGE, Path(root)) as job:
+    with opened(STAGE, Path(folder)) as job:
         manifest = make(job)
         STAGE.write(job, manifest)
         return manifest

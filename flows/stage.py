@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import sys
@@ -32,12 +33,15 @@ __all__ = ["opened", "run_flow", "run_stage"]
 
 
 @contextmanager
-def opened(stage: Stage, root: Path) -> Iterator[Job]:
-    """A job with its entry in the ledger, for the time of a flow."""
-    job = open_job(stage, root)
-    closure = module_digests([f"flows.{stage.name}"], root)
+def opened(stage: Stage, folder: Path) -> Iterator[Job]:
+    """A job with its entry in the ledger, for the time of a flow.
+
+    ``folder`` holds ``params.yaml``: the project's root, or a study's folder.
+    """
+    job = open_job(stage, folder)
+    closure = module_digests([f"flows.{stage.name}"], job.root)
     _set_threads(job)
-    with Ledger(ledger_folder(root), root).record(stage.name, **job.about()) as run:
+    with Ledger(ledger_folder(job.root), job.root).record(stage.name, **job.about()) as run:
         job = job.noting(run.note)
         run.note(code={"closure": closure})
         yield job
@@ -45,10 +49,16 @@ def opened(stage: Stage, root: Path) -> Iterator[Job]:
 
 
 def run_stage(stage: Stage, flow: Callable[[str], Manifest]) -> int:
-    """``python -m flows.NAME``: exit code 0; 2 and a line for a user's mistake; 1 for a fault."""
-    root = settle()
+    """``python -m flows.NAME [FOLDER]``: exit code 0; 2 for a user's mistake; 1 for a fault."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m flows.{stage.name}", description=f"Stage {stage.name}: {stage.summary}."
+    )
+    parser.add_argument(
+        "folder", nargs="?", default=".", help="a study's, e.g. studies/mine; default: the root"
+    )
+    folder = settle() / parser.parse_args().folder
     # A mistake in parameters or inputs costs a second, not a server's start.
-    return run_flow(stage.name, lambda: flow(str(root)), before=lambda: open_job(stage, root))
+    return run_flow(stage.name, lambda: flow(str(folder)), before=lambda: open_job(stage, folder))
 
 
 def run_flow(

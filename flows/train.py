@@ -14,9 +14,9 @@ from tasks.train import train as make
 
 
 @flow(name="train", description=STAGE.summary)
-def train(root: str = ".") -> Manifest:
+def train(folder: str = ".") -> Manifest:
     """Make the stage's pieces in one cached task, then write the outputs that DVC expects."""
-    with opened(STAGE, Path(root)) as job:
+    with opened(STAGE, Path(folder)) as job:
         manifest = make(job)
         STAGE.write(job, manifest)
         return manifest

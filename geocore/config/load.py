@@ -90,21 +90,24 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_sections(
-    path: Path, kinds: Iterable[type[Section]], known: Iterable[str] | None = None
+    path: Path,
+    kinds: Iterable[type[Section]],
+    known: Iterable[str] | None = None,
+    where: str | None = None,
 ) -> dict[str, Section]:
     """The named sections of ``params.yaml``, validated.
 
-    ``known`` are the top-level keys that the file may have; any other is refused.
+    ``known`` are the top-level keys that the file may have; any other is refused. ``where`` is
+    what errors call the file, by default its name.
     """
     raw = read_yaml(path)
+    where = where or path.name
     if known is not None:
         names = sorted(known)
-        unknown = [
-            _unknown(path.name, str(key), str(key), names) for key in raw if key not in names
-        ]
+        unknown = [_unknown(where, str(key), str(key), names) for key in raw if key not in names]
         if unknown:
             raise UserError(*unknown)
-    return {kind.title: validate(raw.get(kind.title), kind, path.name) for kind in kinds}
+    return {kind.title: validate(raw.get(kind.title), kind, where) for kind in kinds}
 
 
 def validate(raw: Any, kind: type[Section], where: str) -> Section:

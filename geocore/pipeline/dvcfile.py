@@ -14,13 +14,18 @@ __all__ = ["DvcStage", "locked_params", "read_dvc"]
 
 @dataclass(frozen=True)
 class DvcStage:
-    """One stage as ``dvc.yaml`` writes it; paths relative to its folder."""
+    """One stage as ``dvc.yaml`` writes it; paths relative to its ``wdir``.
+
+    ``params`` are the leaves that it tracks, ``params_files`` the files that it reads them from.
+    """
 
     name: str
     cmd: str
     deps: tuple[str, ...]
     params: tuple[str, ...]
     outs: tuple[str, ...]
+    params_files: tuple[str, ...] = ("params.yaml",)
+    wdir: str = "."
 
     def covering(self, path: str) -> str | None:
         """The dependency that is ``path`` or a folder above it."""
@@ -30,19 +35,20 @@ class DvcStage:
         return None
 
 
-def read_dvc(root: Path) -> dict[str, DvcStage]:
-    """The stages of ``root/dvc.yaml`` in their order."""
-    stages = read_yaml(root / "dvc.yaml").get("stages") or {}
+def read_dvc(folder: Path) -> dict[str, DvcStage]:
+    """The stages of ``folder/dvc.yaml`` in their order."""
+    stages = read_yaml(folder / "dvc.yaml").get("stages") or {}
     found = {}
     for name, about in stages.items():
         if not isinstance(about, dict) or "cmd" not in about:
             raise UserError(f"dvc.yaml: stage {name} has no cmd; expected python -m flows.{name}")
         params: list[str] = []
+        files: list[str] = []
         for entry in about.get("params") or []:
-            if isinstance(entry, dict):
-                params += [str(leaf) for group in entry.values() for leaf in group or []]
-            else:
-                params.append(str(entry))
+            groups = entry if isinstance(entry, dict) else {"params.yaml": [entry]}
+            for file, group in groups.items():
+                files.append(str(file))
+                params += [str(leaf) for leaf in group or []]
         found[str(name)] = DvcStage(
             name=str(name),
             cmd=" ".join(str(about["cmd"]).split()),
@@ -51,6 +57,8 @@ def read_dvc(root: Path) -> dict[str, DvcStage]:
             outs=tuple(
                 path for key in ("outs", "metrics", "plots") for path in _paths(about.get(key))
             ),
+            params_files=tuple(dict.fromkeys(files)),
+            wdir=str(about.get("wdir", ".")),
         )
     return found
 

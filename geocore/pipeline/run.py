@@ -19,7 +19,7 @@ from geocore.pipeline.progress import Progress
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
 from geocore.runs.digest import digest_file, digest_tree
 from geocore.runs.environment import library_versions
-from geocore.runs.home import geocore_home, store_folder, work_folder
+from geocore.runs.home import geocore_home, project_root, store_folder, work_folder
 from geocore.runs.locks import hold
 from geocore.runs.store import Store, piece_key
 
@@ -52,22 +52,30 @@ def stage_of(name: str, known: Iterable[str]) -> Stage:
     return stage
 
 
-def top_level_keys(root: Path) -> list[str]:
+def top_level_keys(folder: Path) -> list[str]:
     """Sections that ``params.yaml`` may have: those that some stage of ``dvc.yaml`` reads."""
-    read = {leaf.split(".", 1)[0] for s in read_dvc(root).values() for leaf in s.params}
+    read = {leaf.split(".", 1)[0] for s in read_dvc(folder).values() for leaf in s.params}
     return sorted({*read, RuntimeParams.title})
 
 
-def open_job(stage: Stage, root: Path) -> Job:
+def open_job(stage: Stage, folder: Path) -> Job:
     """Read and check everything that the stage is handed, and derive its key.
 
-    Raises ``UserError`` for a parameter or an input that is not as it must be.
+    ``folder`` holds the ``params.yaml`` that is meant: the project's root or a study's. Raises
+    ``UserError`` for a parameter or an input that is not as it must be.
     """
+    root = project_root(folder)
+    study = folder.resolve().relative_to(root.resolve()).as_posix().removeprefix(".")
     kinds: list[type[Section]] = [*stage.sections, *stage.written_with]
     if RuntimeParams not in kinds:  # how to run is everybody's, tracked or not
         kinds.append(RuntimeParams)
-    sections = read_sections(root / "params.yaml", kinds, top_level_keys(root))
-    inputs = {name: input_digest(root, name, port) for name, port in stage.takes.items()}
+    sections = read_sections(
+        folder / "params.yaml",
+        kinds,
+        top_level_keys(folder),
+        where=(Path(study) / "params.yaml").as_posix(),
+    )
+    inputs = {name: input_digest(folder, name, port) for name, port in stage.takes.items()}
     code = deciding_code(stage.code, root)
     runtime = sections[RuntimeParams.title]
     assert isinstance(runtime, RuntimeParams)
@@ -93,16 +101,17 @@ def open_job(stage: Stage, root: Path) -> Job:
         key=key,
         code=code,
         progress=Progress(runtime.progress),
+        study=study,
     )
 
 
-def input_digest(root: Path, name: str, port: Port) -> str:
+def input_digest(folder: Path, name: str, port: Port) -> str:
     """A digest of what lies at an input's path; a table is verified and named by ``table.json``.
 
     ``table.json`` holds every part's digest. Raises ``UserError`` for an input that is missing,
     truncated or altered.
     """
-    path = root / port.path
+    path = folder / port.path
     if not path.exists():
         raise UserError(
             f"{port.path}: missing; expected the {port.kind} {name!r}: run dvc repro to make it"
@@ -117,8 +126,8 @@ def input_digest(root: Path, name: str, port: Port) -> str:
 def output_digests(job: Job) -> dict[str, str]:
     """Digests of the outputs as they lie there: what the run gave."""
     digests = {}
-    for port in job.stage.gives.values():
-        path = job.root / port.path
+    for name, port in job.stage.gives.items():
+        path = job.output(name)
         if port.kind == "table":
             path = path / "table.json"
         digests[port.path] = digest_tree(path) if path.is_dir() else digest_file(path)

@@ -25,7 +25,7 @@ S = TypeVar("S", bound=Section)
 class Port:
     """One input or output of a stage.
 
-    ``path`` is relative to the folder of ``dvc.yaml``. ``type`` gives a table's type from the
+    ``path`` is relative to the folder of ``params.yaml``. ``type`` gives a table's type from the
     stage's sections, as far as they fix it: for an output what it will be, for an input what is
     required. ``geocore check`` joins the two before anything is computed.
     """
@@ -39,6 +39,8 @@ class Port:
 class Job:
     """Everything that a stage's body may look at.
 
+    ``root`` is the project's; ``study`` is the folder below it whose ``params.yaml`` was read and
+    where inputs and outputs lie, empty for the pipeline of the root itself.
     ``sections`` are its validated parameters and ``values`` the leaves of them that DVC tracks;
     ``inputs`` are the digests of what lies at its inputs. ``note(**values)`` goes to the ledger.
     """
@@ -53,6 +55,7 @@ class Job:
     key: str
     code: str
     progress: Progress
+    study: str = ""
     note: Callable[..., None] = field(default=lambda **_: None)
 
     def section(self, kind: type[S]) -> S:
@@ -66,6 +69,7 @@ class Job:
         """What the run ledger keeps of this job: what was asked, what it reads, which code."""
         return {
             "key": self.key,
+            "study": self.study,
             "params": self.values,
             "inputs": dict(self.inputs),
             "code": {"digest": self.code},
@@ -77,11 +81,11 @@ class Job:
 
     def input(self, name: str) -> Path:
         """Where the input of that name lies."""
-        return self.root / self.stage.takes[name].path
+        return self.root / self.study / self.stage.takes[name].path
 
     def output(self, name: str) -> Path:
         """Where the output of that name goes."""
-        return self.root / self.stage.gives[name].path
+        return self.root / self.study / self.stage.gives[name].path
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,19 @@ _LAZY = {"attach", "__getattr__", "__dir__", "__all__", "__name__", "__version__
 
 
 def faults(root: Path) -> list[str]:
-    """Every disagreement, one line each; empty when the wiring holds."""
-    written = read_dvc(root)
+    """Every disagreement, in the root's pipeline and each study's; empty when the wiring holds."""
+    found = _pipeline_faults(root, "")
+    for file in sorted((root / "studies").glob("*/dvc.yaml")):
+        try:
+            found += _pipeline_faults(root, file.parent.relative_to(root).as_posix() + "/")
+        except UserError as error:
+            found += [f"studies/{file.parent.name}: {line}" for line in error.lines]
+    return found + list(_deployment_faults(root))
+
+
+def _pipeline_faults(root: Path, study: str) -> list[str]:
+    """Faults of one ``dvc.yaml``; ``study`` is its folder with a slash behind, or empty."""
+    written = read_dvc(root / study)
     found: list[str] = []
     declared: dict[str, Stage] = {}
     for name in written:
@@ -39,27 +50,32 @@ def faults(root: Path) -> list[str]:
     try:
         stages = declared.values()
         kinds = {k.title: k for stage in stages for k in (*stage.sections, *stage.written_with)}
-        sections = read_sections(root / "params.yaml", kinds.values(), top_level_keys(root))
+        path, known = root / study / "params.yaml", top_level_keys(root / study)
+        sections = read_sections(path, kinds.values(), known, where=f"{study}params.yaml")
     except UserError as error:
         found += error.lines
     for name, stage in declared.items():
-        found += _stage_faults(root, written[name], stage)
+        found += _stage_faults(root, study, written[name], stage)
     if sections is not None:
-        found += _type_faults(declared, sections)
-    found += _deployment_faults(root)
+        found += [f"{study}{': ' * bool(study)}{line}" for line in _type_faults(declared, sections)]
     return found
 
 
-def _stage_faults(root: Path, written: DvcStage, stage: Stage) -> Iterator[str]:
-    where = f"dvc.yaml: stage {stage.name}"
-    command = f"python -m flows.{stage.name}"
+def _stage_faults(root: Path, study: str, written: DvcStage, stage: Stage) -> Iterator[str]:
+    where = f"{study}dvc.yaml: stage {stage.name}"
+    command = f"python -m flows.{stage.name} {study}".rstrip(" /")
     if written.cmd != command:
         yield f"{where}: cmd is {written.cmd!r}; expected {command!r}"
+    wdir = "../.." if study else "."
+    if written.wdir != wdir:
+        yield f"{where}: wdir is {written.wdir!r}; expected {wdir!r}, the project's root"
     params = stage.params()
     yield from _differences(f"{where}: params", written.params, params)
-    outs = [port.path for port in stage.gives.values()]
+    files = [f"{study}params.yaml"] if params else []
+    yield from _differences(f"{where}: params files", written.params_files, files)
+    outs = [f"{study}{port.path}" for port in stage.gives.values()]
     yield from _differences(f"{where}: outs", written.outs, outs)
-    inputs = [port.path for port in stage.takes.values()]
+    inputs = [f"{study}{port.path}" for port in stage.takes.values()]
     data = [dep for dep in written.deps if not dep.startswith(_CODE)]
     extra = {dep for dep in data if dep.startswith("data/own")}
     yield from _differences(f"{where}: deps", [dep for dep in data if dep not in extra], inputs)
