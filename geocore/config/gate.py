@@ -12,7 +12,7 @@ __all__ = ["GateParams"]
 
 
 class GateParams(Section):
-    """``gate``: bounds on the metrics of ``evaluate``; null leaves a metric ungated."""
+    """``gate``: bounds on the metrics of ``evaluate`` and ``synthesize``; null: no bound."""
 
     title: ClassVar[str] = "gate"
 
@@ -21,4 +21,14 @@ class GateParams(Section):
     ece_max: float | None = Field(ge=0, le=1)
     quarter_turn_error_max: float | None = Field(
         ge=0, description="relative equivariance error of the whole network under 90 degrees"
+    )
+    ensemble_nll_ratio_max: float | None = Field(
+        gt=0, description="test NLL of the ensemble over that of its best member"
+    )
+    ntk_accuracy_min: float | None = Field(ge=0, le=1, description="of kernel regression")
+    firmware_mismatches_max: int | None = Field(
+        ge=0, description="test samples on which firmware and quantised model differ"
+    )
+    firmware_loss_max: float | None = Field(
+        ge=-1, le=1, description="test accuracy of the float student less the firmware's"
     )

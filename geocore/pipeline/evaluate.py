@@ -1,35 +1,45 @@
-"""``evaluate``: predictions, calibration and equivariance of the trained network."""
+"""``evaluate``: predictions, calibration and equivariance of the trained network, and beside it
+those of its ensemble and of its kernel twin, on the same samples.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from pathlib import Path
 
 from geocore.config.evaluate import EvaluateParams
 from geocore.config.gate import GateParams
 from geocore.config.runtime import RuntimeParams
-from geocore.config.section import Section
-from geocore.data.tabletype import TableType
 from geocore.pipeline.gate import gates
-from geocore.pipeline.piece import copy_outputs, make_piece
+from geocore.pipeline.piece import copy_outputs, make_part, make_piece
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
+from geocore.pipeline.types import labelled_maps
 from geocore.runs.atomic import write_json
 
 __all__ = ["STAGE"]
 
 
-def wanted_type(sections: Mapping[str, Section]) -> TableType:
-    """Nested maps with a class each, as the network was trained on."""
-    del sections
-    return TableType(grid="healpix", ordering="nested", label_kind="class")
-
-
 def make(job: Job) -> Manifest:
-    """Measure the network, or find in the store that it was: one piece holds all the files."""
+    """Measure the network, which is a part, and join its companions, which is quick."""
     # Here, so that `geocore check` reads this declaration without importing torch.
     from geocore.pipeline.evaluation import evaluate
+    from geocore.pipeline.side_by_side import put_together
 
-    return make_piece(job, lambda folder: evaluate(job, folder, wanted_type(job.sections)))
+    def build(folder: Path) -> Manifest:
+        network = make_part(
+            job,
+            "evaluate-network",
+            lambda part: evaluate(job, part, labelled_maps(job.sections)),
+            parameters={
+                leaf: value for leaf, value in job.values.items() if leaf.startswith("evaluate.")
+            },
+            inputs={name: job.inputs[name] for name in ("healpix", "weights", "model")},
+            code=["geocore.pipeline.evaluation"],
+            device=job.section(RuntimeParams).device,
+        )
+        return put_together(job, network, folder)
+
+    return make_piece(job, build)
 
 
 def write(job: Job, manifest: Manifest) -> None:
@@ -40,18 +50,21 @@ def write(job: Job, manifest: Manifest) -> None:
     del manifest
     folder = copy_outputs(job, but=["gates"])
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    write_json(job.output("gates"), gates(metrics, job.section(GateParams)))
+    write_json(job.output("gates"), gates(STAGE.name, metrics, job.section(GateParams)))
 
 
 STAGE = Stage(
     name="evaluate",
-    summary="accuracy, calibration and equivariance of the trained network",
+    summary="accuracy, calibration and equivariance of the network, beside ensemble and kernels",
     sections=(EvaluateParams, RuntimeParams),
     written_with=(GateParams,),
     takes={
-        "healpix": Port("data/healpix", "table", type=wanted_type),
+        "healpix": Port("data/healpix", "table", type=labelled_maps),
         "weights": Port("results/train/weights.safetensors", "weights"),
         "model": Port("results/train/model.json", "numbers"),
+        "ensemble": Port("results/ensemble/predictions.parquet", "numbers", optional=True),
+        "members": Port("results/ensemble/members.parquet", "numbers", optional=True),
+        "kernels": Port("results/ntk/predictions.parquet", "numbers", optional=True),
     },
     gives={
         "metrics": Port("results/evaluate/metrics.json", "metrics"),
@@ -60,9 +73,10 @@ STAGE = Stage(
         "equivariance": Port("results/evaluate/equivariance.parquet", "numbers"),
         "confusion": Port("results/evaluate/confusion.csv", "plots"),
         "reliability": Port("results/evaluate/reliability.csv", "plots"),
+        "kept": Port("results/evaluate/kept.csv", "plots"),
         "pictures": Port("results/evaluate/pictures", "pictures"),
     },
-    code=("geocore.pipeline.evaluation",),
+    code=("geocore.pipeline.evaluation", "geocore.pipeline.side_by_side"),
     make=make,
     write=write,
 )

@@ -13,28 +13,40 @@ from geocore.pipeline.stage import Job, Manifest, Port, Stage
 
 __all__ = ["STAGE", "gates"]
 
-# A bound of `gate` -> what it is about, which side it bounds, and where metrics.json has it.
-_BOUNDS = {
-    "accuracy_min": ("accuracy", "min", ("test", "accuracy")),
-    "nll_max": ("nll", "max", ("test", "nll")),
-    "ece_max": ("ece", "max", ("test", "ece")),
-    "quarter_turn_error_max": (
-        "quarter_turn_error", "max", ("equivariance", "quarter_turn", "logits", "max")
-    ),
+# Of each stage with bounds in `gate`: the bound -> what it is about, which side it bounds, and
+# where the stage's metrics.json has it.
+_BOUNDS: dict[str, dict[str, tuple[str, str, tuple[str, ...]]]] = {
+    "evaluate": {
+        "accuracy_min": ("accuracy", "min", ("test", "accuracy")),
+        "nll_max": ("nll", "max", ("test", "nll")),
+        "ece_max": ("ece", "max", ("test", "ece")),
+        "quarter_turn_error_max": (
+            "quarter_turn_error", "max", ("equivariance", "quarter_turn", "logits", "max")
+        ),
+        "ensemble_nll_ratio_max": (
+            "ensemble's nll over its best member's", "max", ("ensemble", "test", "nll_ratio")
+        ),
+        "ntk_accuracy_min": ("ntk's accuracy", "min", ("ntk", "test", "accuracy")),
+    },
+    "synthesize": {
+        "firmware_mismatches_max": ("firmware's mismatches", "max", ("test", "mismatches")),
+        "firmware_loss_max": ("firmware's loss of accuracy", "max", ("test", "accuracy_loss")),
+    },
 }  # fmt: skip
 _WORDS = {"min": "at least", "max": "at most"}
 
 
-def gates(metrics: Mapping[str, Any], params: GateParams) -> dict[str, dict[str, Any]]:
-    """Each bound that is not null against what was measured, under the bound's own name.
+def gates(stage: str, metrics: Mapping[str, Any], params: GateParams) -> dict[str, dict[str, Any]]:
+    """Each bound on ``stage`` that is not null against what was measured, under its own name.
 
     ``{"metric", "value", "bound", "sense", "passed"}``. A value that could not be measured is
-    null and does not pass; ``reason`` then says why.
+    null and does not pass; ``reason`` then says why. A bound on what this pipeline does not have
+    (an ensemble, a kernel twin) is left out.
     """
     found: dict[str, dict[str, Any]] = {}
-    for name, (metric, sense, path) in _BOUNDS.items():
+    for name, (metric, sense, path) in _BOUNDS[stage].items():
         bound = getattr(params, name)
-        if bound is None:
+        if bound is None or path[0] not in metrics:
             continue
         value: Any = metrics
         for key in path:
@@ -51,7 +63,10 @@ def gates(metrics: Mapping[str, Any], params: GateParams) -> dict[str, dict[str,
 
 def make(job: Job) -> Manifest:
     """The names of the bounds that are kept; a ``UserError`` with a line for each that is not."""
-    gates = _read(job.input("gates"), STAGE.takes["gates"].path)
+    gates: dict[str, dict[str, Any]] = {}
+    for name, port in STAGE.takes.items():
+        if port.kind == "metrics" and name in job.inputs:
+            gates |= _read(job.input(name), port.path)
     failed = {name: gate for name, gate in gates.items() if not gate["passed"]}
     if failed:
         raise GateError(*(_told(name, gate) for name, gate in failed.items()))
@@ -61,7 +76,7 @@ def make(job: Job) -> Manifest:
 
 
 def write(job: Job, manifest: Manifest) -> None:
-    """Nothing is written: ``evaluate`` has written the figures already."""
+    """Nothing is written: the figures stand in each stage's metrics already."""
     del job, manifest
 
 
@@ -98,7 +113,8 @@ def _read(path: Path, shown: str) -> dict[str, dict[str, Any]]:
             if not complete or gate["sense"] not in _WORDS:
                 raise KeyError
     except (ValueError, KeyError, AttributeError, TypeError):
-        raise UserError(f"{shown}: holds no gates; expected what evaluate wrote") from None
+        maker = Path(shown).parent.name
+        raise UserError(f"{shown}: holds no gates; expected what {maker} wrote") from None
     found: dict[str, dict[str, Any]] = gates
     return found
 
@@ -107,7 +123,12 @@ STAGE = Stage(
     name="gate",
     summary="fail, by name and figure, when a bound of params.yaml is passed",
     sections=(),
-    takes={"gates": Port("results/evaluate/gates.json", "metrics")},
+    takes={
+        "evaluate": Port("results/evaluate/gates.json", "metrics"),
+        "synthesize": Port("results/synthesize/gates.json", "metrics", optional=True),
+        # Not read: a dependency, so that the page is there when a bound is passed.
+        "report": Port("results/report/report.html", "page", optional=True),
+    },
     gives={},
     code=("geocore.pipeline.gate",),
     make=make,

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from geocore.config.project import ProjectParams
-from geocore.config.section import Section
 from geocore.data.table import Columns, Table
-from geocore.data.tabletype import Camera, TableInfo, TableType
+from geocore.data.tabletype import Camera, TableInfo
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
 from geocore.pipeline.streamed import outputs_whole, row_spans, stream_table
+from geocore.pipeline.types import planar_images
 
 __all__ = ["STAGE"]
-
-
-def planar_type(sections: Mapping[str, Section]) -> TableType:
-    """Planar images of any size, kept as they are."""
-    del sections
-    return TableType(grid="planar")
 
 
 def make(job: Job) -> Manifest:
@@ -34,7 +26,7 @@ def make(job: Job) -> Manifest:
     from geocore.so3.sampling import random_rotations
 
     params = job.section(ProjectParams)
-    raw = Table.open(job.input("raw"), planar_type(job.sections), verify=True)
+    raw = Table.open(job.input("raw"), planar_images(job.sections), verify=True)
     kind = raw.info.type
     PlanarCamera(params.projection, params.angle_of_view, kind.height or 0, kind.width or 0)
     info = TableInfo(
@@ -70,8 +62,8 @@ STAGE = Stage(
     name="project",
     summary="say where each image lies on the sphere",
     sections=(ProjectParams,),
-    takes={"raw": Port("data/raw", "table", type=planar_type)},
-    gives={"projected": Port("data/projected", "table", type=planar_type)},
+    takes={"raw": Port("data/raw", "table", type=planar_images)},
+    gives={"projected": Port("data/projected", "table", type=planar_images)},
     code=("geocore.pipeline.project",),
     make=make,
     write=write,

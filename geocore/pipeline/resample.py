@@ -11,17 +11,12 @@ from geocore.data.tabletype import TableInfo, TableType
 from geocore.errors import UserError
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
 from geocore.pipeline.streamed import outputs_whole, row_spans, stream_table
+from geocore.pipeline.types import planar_images
 from geocore.runs.digest import digest_tree
 
 __all__ = ["STAGE"]
 
 _LEVELS = 255.0
-
-
-def planar_type(sections: Mapping[str, Section]) -> TableType:
-    """Planar images of any size."""
-    del sections
-    return TableType(grid="planar")
 
 
 def healpix_type(sections: Mapping[str, Section]) -> TableType:
@@ -48,7 +43,7 @@ def make(job: Job) -> Manifest:
     from geocore.pipeline.onto_healpix import OntoHealpix
     from geocore.pipeline.sphere_pictures import draw_samples
 
-    projected = Table.open(job.input("projected"), planar_type(job.sections), verify=True)
+    projected = Table.open(job.input("projected"), planar_images(job.sections), verify=True)
     projected.require_finite()
     info = _info(job.section(ResampleParams), projected)
     resampler = OntoHealpix(projected, info)
@@ -102,7 +97,7 @@ STAGE = Stage(
     name="resample",
     summary="interpolate the images at the centres of a HEALPix grid",
     sections=(ResampleParams,),
-    takes={"projected": Port("data/projected", "table", type=planar_type)},
+    takes={"projected": Port("data/projected", "table", type=planar_images)},
     gives={
         "healpix": Port("data/healpix", "table", type=healpix_type),
         "pictures": Port("results/resample", "pictures"),

@@ -75,7 +75,12 @@ def open_job(stage: Stage, folder: Path) -> Job:
         top_level_keys(folder),
         where=(Path(study) / "params.yaml").as_posix(),
     )
-    inputs = {name: input_digest(folder, name, port) for name, port in stage.takes.items()}
+    absent = _absent_inputs(stage, folder, study)
+    inputs = {
+        name: input_digest(folder, name, port)
+        for name, port in stage.takes.items()
+        if name not in absent
+    }
     code = deciding_code(stage.code, root)
     runtime = sections[RuntimeParams.title]
     assert isinstance(runtime, RuntimeParams)
@@ -103,6 +108,16 @@ def open_job(stage: Stage, folder: Path) -> Job:
         progress=Progress(runtime.progress),
         study=study,
     )
+
+
+def _absent_inputs(stage: Stage, folder: Path, study: str) -> set[str]:
+    """Optional inputs that ``dvc.yaml`` does not list: DVC would not see them change."""
+    optional = {name: port for name, port in stage.takes.items() if port.optional}
+    if not optional:
+        return set()
+    written = read_dvc(folder).get(stage.name)
+    listed = () if written is None else written.deps
+    return {n for n, port in optional.items() if (Path(study) / port.path).as_posix() not in listed}
 
 
 def input_digest(folder: Path, name: str, port: Port) -> str:

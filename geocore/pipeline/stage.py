@@ -27,12 +27,14 @@ class Port:
 
     ``path`` is relative to the folder of ``params.yaml``. ``type`` gives a table's type from the
     stage's sections, as far as they fix it: for an output what it will be, for an input what is
-    required. ``geocore check`` joins the two before anything is computed.
+    required. ``geocore check`` joins the two before anything is computed. An ``optional`` input is
+    read where the stage's deps in ``dvc.yaml`` list it, and absent where they do not.
     """
 
     path: str
-    kind: Literal["table", "weights", "numbers", "metrics", "plots", "pictures"]
+    kind: Literal["table", "weights", "numbers", "metrics", "plots", "pictures", "page"]
     type: Callable[[Sections], TableType] | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Job:
     ``root`` is the project's; ``study`` is the folder below it whose ``params.yaml`` was read and
     where inputs and outputs lie, empty for the pipeline of the root itself.
     ``sections`` are its validated parameters and ``values`` the leaves of them that DVC tracks;
-    ``inputs`` are the digests of what lies at its inputs. ``note(**values)`` goes to the ledger.
+    ``inputs`` are the digests of what lies at its inputs; one that is optional and absent is not
+    among them. ``note(**values)`` goes to the ledger.
     """
 
     stage: Stage

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from geocore.config.model import ModelParams
 from geocore.config.runtime import RuntimeParams
-from geocore.config.section import Section
 from geocore.config.train import TrainParams
-from geocore.data.tabletype import TableType
 from geocore.pipeline.piece import copy_outputs, make_piece
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
+from geocore.pipeline.types import labelled_maps
 
 __all__ = ["STAGE"]
-
-
-def wanted_type(sections: Mapping[str, Section]) -> TableType:
-    """Nested maps with a class each, whatever nside, faces and channels."""
-    del sections
-    return TableType(grid="healpix", ordering="nested", label_kind="class")
 
 
 def make(job: Job) -> Manifest:
@@ -26,7 +17,7 @@ def make(job: Job) -> Manifest:
     # Here, so that `geocore check` reads this declaration without importing torch.
     from geocore.pipeline.training import Checkpoints, fit
 
-    manifest = make_piece(job, lambda folder: fit(job, folder, wanted_type(job.sections)))
+    manifest = make_piece(job, lambda folder: fit(job, folder, labelled_maps(job.sections)))
     Checkpoints(job).remove()
     return manifest
 
@@ -41,7 +32,7 @@ STAGE = Stage(
     name="train",
     summary="train the network, with checkpoints and exact resume",
     sections=(ModelParams, TrainParams, RuntimeParams),
-    takes={"healpix": Port("data/healpix", "table", type=wanted_type)},
+    takes={"healpix": Port("data/healpix", "table", type=labelled_maps)},
     gives={
         "weights": Port("results/train/weights.safetensors", "weights"),
         "model": Port("results/train/model.json", "numbers"),

@@ -75,10 +75,11 @@ def _stage_faults(root: Path, study: str, written: DvcStage, stage: Stage) -> It
     yield from _differences(f"{where}: params files", written.params_files, files)
     outs = [f"{study}{port.path}" for port in stage.gives.values()]
     yield from _differences(f"{where}: outs", written.outs, outs)
-    inputs = [f"{study}{port.path}" for port in stage.takes.values()]
+    may = {f"{study}{port.path}" for port in stage.takes.values() if port.optional}
+    must = [f"{study}{port.path}" for port in stage.takes.values() if not port.optional]
     data = [dep for dep in written.deps if not dep.startswith(_CODE)]
-    extra = {dep for dep in data if dep.startswith("data/own")}
-    yield from _differences(f"{where}: deps", [dep for dep in data if dep not in extra], inputs)
+    extra = {dep for dep in data if dep.startswith("data/own")} | may
+    yield from _differences(f"{where}: deps", [dep for dep in data if dep not in extra], must)
     try:
         closure = import_closure([f"flows.{stage.name}"], root)
     except UserError as error:
@@ -127,6 +128,8 @@ def _type_faults(declared: dict[str, Stage], sections: dict[str, Section]) -> It
     for name, stage in declared.items():
         for title, port in stage.takes.items():
             if port.path not in makers:
+                if port.optional:
+                    continue
                 yield f"stage {name}: takes {port.path}, which no stage gives"
                 continue
             maker, given = makers[port.path]

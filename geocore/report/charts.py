@@ -1,9 +1,9 @@
-"""The charts of an evaluation: confusion matrix, reliability diagram, error by layer."""
+"""The charts of an evaluation: confusion, reliability, error by layer, accuracy of the surest."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from geocore.measure.calibration import Reliability
 from geocore.report.canvas import INK, Axis, Canvas, Frame, Picture, Point
 
-__all__ = ["Curve", "confusion_chart", "layer_chart", "reliability_chart"]
+__all__ = ["Curve", "confusion_chart", "kept_chart", "layer_chart", "reliability_chart"]
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 COLOURS = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0))
@@ -129,6 +129,34 @@ def layer_chart(layers: Sequence[str], curves: Sequence[Curve], title: str, labe
             elif run:
                 _run(canvas, run, curve)
                 run = []
+    return canvas.picture()
+
+
+def kept_chart(
+    shares: Sequence[float], curves: Mapping[str, Sequence[float]], title: str
+) -> Picture:
+    """Accuracy among the surest samples against the share that is kept, a curve a model."""
+    lowest = min(min(values) for values in curves.values())
+    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.25) if 5 * s >= 1 - lowest or s == 0.25)
+    rungs = max(1, math.ceil((1 - lowest) / step - 1e-9))
+    heights = [(1 - n * step, f"{1 - n * step:.2f}") for n in range(rungs + 1)]
+    first = min(shares)
+    marks = [(first + n * (1 - first) / 5, f"{first + n * (1 - first) / 5:.0%}") for n in range(6)]
+    canvas = Canvas(480, 380)
+    canvas.text((260, 22), title, 12)
+    frame = Frame(
+        canvas, 64, 66, 460, 330,
+        Axis(first, 1, marks, "share of samples kept, the least entropy first"),
+        Axis(1 - rungs * step, 1 + 0.04 * rungs * step, heights, "accuracy"),
+    )  # fmt: skip
+    frame.draw()
+    for number, (name, values) in enumerate(curves.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        x = 70 + number * 390 / max(4, len(curves))
+        canvas.line([(x, 48), (x + 20, 48)], colour, 1.8)
+        canvas.text((x + 26, 48), name, 9.5, anchor="lm")
+        points = [frame.at(share, value) for share, value in zip(shares, values, strict=True)]
+        canvas.line(points, colour, 1.8)
     return canvas.picture()
 
 

@@ -41,9 +41,19 @@ def collect(home: Path, ledger: Ledger, last: int) -> Collected:
             f"{files}: damaged, so what this run needs is unknown and nothing is removed; "
             "repair or delete it first"
         )
-    pieces, piece_bytes = Store(home / "store").gc(ledger.pieces_in_use(last))
+    store = Store(home / "store")
+    pieces, piece_bytes = store.gc(_with_parts(store, ledger.pieces_in_use(last)))
     work, work_bytes = _collect_work(home, ledger, last)
     return Collected(pieces, piece_bytes, work, work_bytes, _collect_locks(home))
+
+
+def _with_parts(store: Store, keys: set[str]) -> set[str]:
+    """The keys, and those of the parts that these pieces were put together from."""
+    kept = set(keys)
+    for piece in store.pieces():
+        if piece.key in keys:
+            kept.update(piece.values.get("parts", ()))
+    return kept
 
 
 def _collect_work(home: Path, ledger: Ledger, last: int) -> tuple[int, int]:

@@ -42,7 +42,7 @@ MODEL = {
     "heads": [1, 1], "window": 4, "mlp_ratio": 1.0, "dropout": 0.0, "position": "orbit",
 }  # fmt: skip
 OUTPUTS = (
-    "confusion.csv", "equivariance.parquet", "gates.json", "metrics.json", "pictures",
+    "confusion.csv", "equivariance.parquet", "gates.json", "kept.csv", "metrics.json", "pictures",
     "predictions.parquet", "reliability.csv",
 )  # fmt: skip
 
@@ -86,16 +86,24 @@ def write_model(
     return model.eval()
 
 
+def write_dvc(root: Path, *, with_companions: bool) -> None:
+    stages = read_yaml(ROOT / "dvc.yaml")
+    optional = [port.path for port in STAGE.takes.values() if port.optional]
+    deps = [dep for dep in stages["stages"]["evaluate"]["deps"] if dep not in optional]
+    stages["stages"]["evaluate"]["deps"] = deps + optional * with_companions
+    (root / "dvc.yaml").write_text(yaml.safe_dump(stages))
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A project with a table and a network, and little to measure."""
-    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    write_dvc(tmp_path, with_companions=False)
     for name in ("geocore", "flows", "tasks"):
         (tmp_path / name).symlink_to(ROOT / name)
     params = read_yaml(ROOT / "params.yaml")
     params["evaluate"] |= {"batch_size": 4, "rotations": 2, "samples": 6, "calibration_bins": 5}
     params["gate"] = {
-        "accuracy_min": 0.99, "nll_max": None, "ece_max": None, "quarter_turn_error_max": 1e-4
+        **dict.fromkeys(params["gate"]), "accuracy_min": 0.99, "quarter_turn_error_max": 1e-4
     }  # fmt: skip
     params["runtime"] |= {"progress": False}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
@@ -236,14 +244,15 @@ def test_the_same_again_byte_by_byte(root: Path) -> None:
     job.store.remove(job.key)
     STAGE.write(job, make(job))
     assert digest_tree(root / "results/evaluate") == first, "made anew"
-    assert notes == [{job.key: "found"}, {job.key: "made"}]
+    (part,) = (piece.key for piece in job.store.pieces() if piece.key != job.key)
+    assert notes == [{job.key: "found"}, {part: "found"}, {job.key: "made"}]
 
 
 def test_pictures_are_there(root: Path) -> None:
     from PIL import Image
 
     run_evaluate(root)
-    for name in ("confusion", "equivariance", "reliability", "uncertain"):
+    for name in ("confusion", "equivariance", "kept", "reliability", "uncertain"):
         with Image.open(root / f"results/evaluate/pictures/{name}.png") as picture:
             assert picture.format == "PNG"
             assert min(picture.size) > 200

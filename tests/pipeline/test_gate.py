@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from geocore.config.gate import GateParams
+from geocore.config.load import read_yaml
 from geocore.errors import UserError
 from geocore.pipeline.gate import STAGE, gates
 from geocore.pipeline.run import make, open_job
@@ -21,14 +23,18 @@ METRICS: dict[str, Any] = {
 
 
 def bounds(**given: float) -> GateParams:
-    nothing = dict.fromkeys(("accuracy_min", "nll_max", "ece_max", "quarter_turn_error_max"))
+    nothing = dict.fromkeys(GateParams.model_fields)
     return GateParams.model_validate({**nothing, **given})
 
 
 def run_gate(root: Path, written: object) -> list[str]:
     """What the stage says of a gates.json: its lines, or the names that passed."""
-    for name in ("dvc.yaml", "params.yaml"):
-        (root / name).write_bytes((ROOT / name).read_bytes())
+    (root / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    stages = read_yaml(ROOT / "dvc.yaml")
+    optional = {port.path for port in STAGE.takes.values() if port.optional}
+    gate = stages["stages"]["gate"]
+    gate["deps"] = [dep for dep in gate["deps"] if dep not in optional]
+    (root / "dvc.yaml").write_text(yaml.safe_dump(stages))
     for name in ("geocore", "flows", "tasks"):
         if not (root / name).exists():
             (root / name).symlink_to(ROOT / name)
@@ -46,7 +52,9 @@ def run_gate(root: Path, written: object) -> list[str]:
 
 
 def test_bounds_on_either_side() -> None:
-    found = gates(METRICS, bounds(accuracy_min=0.95, nll_max=0.3, quarter_turn_error_max=1e-7))
+    found = gates(
+        "evaluate", METRICS, bounds(accuracy_min=0.95, nll_max=0.3, quarter_turn_error_max=1e-7)
+    )
     assert found == {
         "accuracy_min": {
             "metric": "accuracy", "value": 0.9312, "bound": 0.95, "sense": "min", "passed": False
@@ -62,12 +70,31 @@ def test_bounds_on_either_side() -> None:
 
 
 def test_a_bound_that_is_met_exactly_is_kept() -> None:
-    found = gates(METRICS, bounds(accuracy_min=0.9312, ece_max=0.1))
+    found = gates("evaluate", METRICS, bounds(accuracy_min=0.9312, ece_max=0.1))
     assert all(gate["passed"] for gate in found.values())
 
 
+def test_bounds_on_what_the_pipeline_does_not_have_are_left_out() -> None:
+    assert gates("evaluate", METRICS, bounds(ntk_accuracy_min=0.9, nll_max=0.3)).keys() == {
+        "nll_max"
+    }
+    more = {**METRICS, "ntk": {"test": {"accuracy": 0.8}}}
+    found = gates("evaluate", more, bounds(ntk_accuracy_min=0.9))
+    assert found["ntk_accuracy_min"]["passed"] is False
+
+
+def test_each_stage_has_its_own_bounds() -> None:
+    firmware = {"test": {"mismatches": 1, "accuracy_loss": -0.01}}
+    given = bounds(firmware_mismatches_max=0, firmware_loss_max=0.02, accuracy_min=0.95)
+    found = gates("synthesize", firmware, given)
+    assert {name: gate["passed"] for name, gate in found.items()} == {
+        "firmware_mismatches_max": False,
+        "firmware_loss_max": True,
+    }
+
+
 def test_null_leaves_a_metric_ungated(tmp_path: Path) -> None:
-    assert gates(METRICS, bounds()) == {}
+    assert gates("evaluate", METRICS, bounds()) == {}
     assert run_gate(tmp_path, {}) == []
 
 
@@ -76,7 +103,7 @@ def test_what_could_not_be_measured_does_not_pass(tmp_path: Path) -> None:
     metrics = {
         **METRICS, "equivariance": {"quarter_turn": None, "quarter_turn_reason": reason}
     }  # fmt: skip
-    found = gates(metrics, bounds(quarter_turn_error_max=1e-4))
+    found = gates("evaluate", metrics, bounds(quarter_turn_error_max=1e-4))
     assert found["quarter_turn_error_max"]["passed"] is False
     assert run_gate(tmp_path, found) == [
         "gate: quarter_turn_error is null (faces is (0, 1); expected a set that 90 degrees keep); "
@@ -85,7 +112,7 @@ def test_what_could_not_be_measured_does_not_pass(tmp_path: Path) -> None:
 
 
 def test_every_failure_is_a_line(tmp_path: Path) -> None:
-    found = gates(METRICS, bounds(accuracy_min=0.95, nll_max=0.2, ece_max=0.1))
+    found = gates("evaluate", METRICS, bounds(accuracy_min=0.95, nll_max=0.2, ece_max=0.1))
     assert run_gate(tmp_path, found) == [
         "gate: accuracy is 0.9312; expected at least 0.95 (gate.accuracy_min)",
         "gate: nll is 0.25; expected at most 0.2 (gate.nll_max)",
@@ -93,7 +120,7 @@ def test_every_failure_is_a_line(tmp_path: Path) -> None:
 
 
 def test_the_names_that_passed(tmp_path: Path) -> None:
-    found = gates(METRICS, bounds(accuracy_min=0.9, ece_max=0.2))
+    found = gates("evaluate", METRICS, bounds(accuracy_min=0.9, ece_max=0.2))
     assert run_gate(tmp_path, found) == ["accuracy_min", "ece_max"]
 
 
@@ -104,7 +131,7 @@ def test_a_near_miss_is_not_rounded_onto_its_bound(
     tmp_path: Path, value: float, shown: str
 ) -> None:
     metrics = {**METRICS, "test": {**METRICS["test"], "accuracy": value}}
-    assert run_gate(tmp_path, gates(metrics, bounds(accuracy_min=0.95))) == [
+    assert run_gate(tmp_path, gates("evaluate", metrics, bounds(accuracy_min=0.95))) == [
         f"gate: accuracy is {shown}; expected at least 0.95 (gate.accuracy_min)"
     ]
 
