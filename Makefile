@@ -28,7 +28,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 SOURCES = $(wildcard geocore flows tasks tests benchmarks)
 
-.PHONY: help setup repro test slow studies lint types bench docs server-stop clean other-torch moved
+.PHONY: help setup repro test slow studies deploy worker lint types bench docs server-stop clean other-torch moved
 
 help: ## say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) \
@@ -64,6 +64,12 @@ bench: setup ## run every benchmark: ratios to a named peer or to the naive way
 
 docs: setup ## build the pages into site/
 	mkdocs build --strict
+
+deploy: setup ## bring the deployments of prefect.yaml to the project's Prefect server
+	@python -m flows.deployments deploy --create-pool
+
+worker: setup ## run what is scheduled or asked for, until Ctrl-C
+	@python -m flows.deployments worker
 
 server-stop: setup ## stop the project's Prefect server
 	@python -m flows.server stop

@@ -1,34 +1,135 @@
-"""The flow that every deployment runs: ``dvc repro`` of its targets, so that dvc.lock is true."""
+"""The flow that every deployment runs: ``dvc repro`` of its targets, so that dvc.lock is true.
+
+Whatever comes of it is set against the last good run of the same targets: a table of metrics and a
+page, both as artifacts in Prefect, and a ledger entry that ``geocore compare`` takes later.
+"""
 
 from __future__ import annotations
 
-import subprocess
+import logging
+import os
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
+from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+from prefect.states import Failed
 
+from flows.tethered import run_tethered
 from geocore.errors import UserError
+from geocore.pipeline.dvcfailure import failure
+from geocore.pipeline.lastgood import REPRO, last_good, metric_rows, named_targets
+from geocore.report.comparison import compare
+from geocore.report.page import comparison_page
+from geocore.report.reading import read_snapshot
+from geocore.report.snapshot import Snapshot
+from geocore.runs.atomic import write_text
+from geocore.runs.digest import digest_file
+from geocore.runs.home import geocore_home, ledger_folder
+from geocore.runs.ledger import Ledger, Run
+from geocore.runs.locks import hold
 from tasks.environment import settle
 
 __all__ = ["repro"]
 
 
-@flow(name="repro", description="dvc repro of the targets, as a subprocess")
-def repro(targets: list[str] | None = None, root: str = ".") -> int:
-    """Bring ``targets`` (none: the whole pipeline) up to date; raises if a stage fails.
+@flow(name=REPRO, description="dvc repro of the targets, compared with the last good run")
+def repro(targets: list[str] | None = None, root: str = ".") -> str | State[Any]:
+    """Bring ``targets`` (none: the whole pipeline) up to date; returns the run's ledger name.
 
-    DVC runs in a process of its own: two threads of one process could run a stage twice.
+    DVC runs in a process of its own: two threads of one process could run a stage twice. Two of
+    these flows in one project wait for each other.
     """
-    command = [sys.executable, "-m", "dvc", "repro", *(targets or [])]
-    done = subprocess.run(command, cwd=Path(root), check=False)
-    if done.returncode != 0:
-        named = " ".join(targets or ["the pipeline"])
-        raise UserError(f"dvc repro {named}: exit code {done.returncode}; expected 0")
-    return done.returncode
+    project, say = settle(Path(root)), _teller()
+    for name in ("prefect.flow_runs", "prefect.engine"):
+        logging.getLogger(name).addFilter(_is_no_mistake)
+    try:
+        for target in targets or ():
+            if target.startswith("-"):
+                raise UserError(f"target is {target!r}; expected a stage or a dvc.yaml, no option")
+        lock = geocore_home(project) / "locks" / "repro.lock"
+        with hold(lock, REPRO, on_wait=say, what="this project's pipeline"):
+            return _run(project, targets or [], say)
+    except UserError as error:
+        # Returned, not raised: the state's message is then this line alone.
+        return Failed(message="; ".join(error.lines), data=error)
+
+
+def _run(project: Path, targets: list[str], say: Callable[[str], None]) -> str:
+    ledger = Ledger(ledger_folder(project), project)
+    about = {"targets": named_targets(targets), "flow_run": flow_run.get_id()}
+    with ledger.record(REPRO, **about) as run:
+        command = [sys.executable, "-m", "dvc", "repro", "--", *targets]
+        code, lines = run_tethered(command, folder=project, environment=_environment(), say=say)
+        failed = failure(code, lines) if code else None
+        try:
+            _report(project, targets, run, last_good(ledger, targets), failed)
+        except Exception as error:
+            if failed is None:
+                raise
+            say(f"nothing is compared: {' '.join(str(error).split())}")
+        if failed is not None:
+            raise failed
+        return run.id
+
+
+def _report(
+    project: Path, targets: list[str], run: Run, before: Snapshot | None, failed: UserError | None
+) -> None:
+    """Note what lies there now, and publish it beside the last good run."""
+    now = replace(read_snapshot(project, "workspace"), name=run.id, kind="run")
+    lock = project / "dvc.lock"
+    run.note(snapshot=now.to_json(), dvc_lock=digest_file(lock) if lock.exists() else None)
+    told = [str(failed)] if failed else []
+    told += [f"run {run.id} of {', '.join(named_targets(targets)) or 'the whole pipeline'}"]
+    told += now.notes
+    if before is None:
+        told += ["no run to compare with: none of these targets has ended well before"]
+    else:
+        told += [f"last good: run {before.name}"]
+        page = geocore_home(project) / "comparisons" / f"{run.id}.html"
+        write_text(page, comparison_page(compare([before, now]), [before, now]))
+        run.note(compared_with=before.name, comparison=str(page))
+        create_link_artifact(
+            key="comparison",
+            link=page.resolve().as_uri(),
+            link_text=f"{before.name} and {run.id}",
+            description=f"the page lies at {page}",
+        )
+    create_table_artifact(
+        key="metrics", table=metric_rows(now, before), description="; ".join(told)
+    )
+
+
+def _teller() -> Callable[[str], None]:
+    """Lines go to the flow's log where that is shown (under a worker), else to the terminal."""
+    logger = get_run_logger()
+    if logger.isEnabledFor(logging.INFO):
+        return lambda line: logger.info("%s", line) if line.strip() else None
+    return lambda line: print(line, flush=True)
+
+
+def _is_no_mistake(record: logging.LogRecord) -> bool:
+    """False for the traceback of what the flow's state tells in a line."""
+    return not (record.exc_info and isinstance(record.exc_info[1], UserError))
+
+
+def _environment() -> dict[str, str]:
+    """For DVC: this interpreter first on PATH, and nothing that a worker meant for this run."""
+    under_worker = "PREFECT__FLOW_RUN_ID" in os.environ
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT__")}
+    if under_worker:
+        kept["PREFECT_LOGGING_LEVEL"] = "ERROR"  # a stage's own lines are enough
+    return kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"}
 
 
 if __name__ == "__main__":
     from flows.stage import run_flow
 
-    sys.exit(run_flow("repro", lambda: repro(sys.argv[1:] or None, str(settle()))))
+    sys.exit(run_flow(REPRO, lambda: repro(sys.argv[1:] or None, str(settle()))))

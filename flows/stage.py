@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 import time
 import traceback
@@ -103,6 +104,10 @@ def _set_threads(job: Job) -> None:
             sys.modules["torch"].set_num_threads(threads)
 
 
+# As Prefect ends a run: "encountered an exception X()", "Task run encountered an exception: X(".
+_TOLD = re.compile(r"exception:? (UserError|GateError)\b")
+
+
 class _OneLine(logging.Filter):
     """Prefect's record of a user's mistake, without its traceback."""
 
@@ -111,9 +116,7 @@ class _OneLine(logging.Filter):
         if isinstance(error, UserError):
             record.msg, record.args, record.exc_info, record.exc_text = str(error), (), None, None
             record.told = True
-        elif "encountered an exception UserError" in record.getMessage() or (
-            "exception: UserError(" in record.getMessage()
-        ):
+        elif _TOLD.search(record.getMessage()):
             record.told = True
         return True
 

@@ -1,4 +1,4 @@
-"""``geocore``: run, check, why, doctor, store, runs.
+"""``geocore``: run, check, why, compare, papers, new-study, doctor, store, runs.
 
 Exit codes: 0 well, 1 a fault was found or a stage failed, 2 a mistake in what was asked. With
 ``--json`` standard output is one JSON document and progress goes to standard error.
@@ -13,7 +13,9 @@ from typing import Annotated, Any
 
 import typer
 
-from geocore.cli.output import FOUND, emit, mistakes
+from geocore.cli import studies
+from geocore.cli.compare import compare
+from geocore.cli.output import FOUND, Json, emit, mistakes
 
 __all__ = ["app", "main"]
 
@@ -33,8 +35,6 @@ store_app = typer.Typer(
 runs_app = typer.Typer(help="The run ledger: what ran, on what, at what cost.")
 app.add_typer(store_app, name="store")
 app.add_typer(runs_app, name="runs")
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
 @app.command(epilog="Example: geocore run train -S train.lr=0.001")
@@ -65,6 +65,9 @@ def run(
     raise typer.Exit(code)
 
 
+_NO_FLOWS = ("stage", "server", "deployments", "tethered")  # files of flows/ that are none
+
+
 def _command(root: Path, name: str | None, stages: list[str], changes: list[str]) -> list[str]:
     from geocore.errors import UserError
 
@@ -73,7 +76,7 @@ def _command(root: Path, name: str | None, stages: list[str], changes: list[str]
     if name is None or name in stages:
         verb = ["exp", "run", *changes] if changes else ["repro"]
         return [python, "-m", "dvc", *verb, *target]
-    if (root / "flows" / f"{name}.py").is_file() and name not in ("stage", "server"):
+    if (root / "flows" / f"{name}.py").is_file() and name not in _NO_FLOWS:
         if changes:
             raise UserError(f"flow {name}: takes no -S or --preset; expected a stage for those")
         return [python, "-m", f"flows.{name}"]
@@ -102,9 +105,11 @@ def check(as_json: Json = False) -> None:
     raise typer.Exit(FOUND if found else 0)
 
 
-@app.command(epilog="Example: geocore why train")
+@app.command(epilog="Example: geocore why train --study mine")
 def why(
-    stage: Annotated[str, typer.Argument(help="A stage of dvc.yaml.")], as_json: Json = False
+    stage: Annotated[str, typer.Argument(help="A stage of dvc.yaml.")],
+    study: Annotated[str | None, typer.Option(help="Of studies/STUDY/dvc.yaml instead.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Say which parameter, file or module makes a stage run again."""
     from dataclasses import asdict
@@ -113,7 +118,7 @@ def why(
     from geocore.runs.home import project_root
 
     with mistakes():
-        found = reasons(project_root(), stage)
+        found = reasons(project_root(), stage, study)
 
     def show() -> None:
         if not found:
@@ -124,7 +129,8 @@ def why(
         for reason in found:
             typer.echo(f"  {reason.kind:<8} {reason.name:<{width}}  {reason.detail}")
 
-    emit({"stage": stage, "reasons": [asdict(reason) for reason in found]}, as_json, show)
+    value = {"stage": stage, "study": study, "reasons": [asdict(reason) for reason in found]}
+    emit(value, as_json, show)
 
 
 @app.command(epilog="Example: geocore doctor --json")
@@ -136,6 +142,11 @@ def doctor(as_json: Json = False) -> None:
 
     report = examine()
     emit(report, as_json, lambda: render(report, Console()))
+
+
+app.command(epilog="Example: geocore compare main HEAD -o compare.html")(compare)
+app.command("papers", epilog="Example: geocore papers --json")(studies.papers)
+app.command("new-study", epilog="Example: geocore new-study mine")(studies.new_study)
 
 
 @store_app.command("list", epilog="Example: geocore store list")
@@ -226,7 +237,9 @@ def runs(
             cost = "" if seconds is None else f"{seconds:8.1f} s"
             pieces = list((entry.get("pieces") or {}).values())
             note = f"{pieces.count('made')} made, {pieces.count('found')} found" if pieces else ""
-            typer.echo(f"{entry['run']}  {entry['state']:<8}{cost:>11}  {note}")
+            study = str(entry.get("study") or "").removeprefix("studies/")
+            where = f"  of {study}" if study else ""
+            typer.echo(f"{entry['run']}  {entry['state']:<8}{cost:>11}  {note}{where}")
             if entry.get("error"):
                 typer.echo(f"    {entry['error']}")
 

@@ -14,6 +14,7 @@ __all__ = ["examine", "render"]
 
 def render(report: dict[str, Any], console: Console) -> None:
     """Print a report of ``examine`` for a person."""
+    from rich.markup import escape
     from rich.table import Table
 
     facts = Table.grid(padding=(0, 2))
@@ -31,7 +32,8 @@ def render(report: dict[str, Any], console: Console) -> None:
     console.print(packages)
     for name, feature in report["features"].items():
         if feature["missing"]:
-            console.print(f"[bold]{name}[/] needs: {feature['install']}", highlight=False)
+            line = escape(feature["install"])  # geocore[data] is no markup
+            console.print(f"[bold]{name}[/] needs: {line}", highlight=False, soft_wrap=True)
 
     for package in report["differing"]:
         console.print(

@@ -27,12 +27,13 @@ FEATURES: dict[str, tuple[str, ...]] = {
         "numpy", "pyarrow", "pydantic", "pyyaml", "rich", "safetensors", "torch", "typer",
     ),
     "data": ("healpy", "pandas", "pillow", "scikit-learn", "scipy"),
-    "pipeline": ("dvc", "fastapi", "prefect", "psutil"),
+    "pipeline": ("dvc", "fastapi", "prefect", "psutil", "sqlalchemy"),
     "escnn": ("autograd", "escnn", "joblib", "pymanopt", "scipy", "sympy"),
     "kernels": ("absl-py", "frozendict", "jax", "jaxlib", "neural-tangents"),
     "firmware": (
         "brevitas", "hls4ml", "keras", "onnx", "onnxoptimizer", "onnxruntime", "qonnx",
     ),
+    "report": ("jinja2",),
     "docs": ("mkdocs-material", "mkdocstrings"),
     "dev": (
         "e3nn", "hypothesis", "mypy", "pytest", "pytest-xdist", "ruff", "types-psutil",

@@ -6,16 +6,18 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from geocore.errors import UserError
 
-__all__ = ["FOUND", "MISTAKE", "emit", "mistakes"]
+__all__ = ["FOUND", "MISTAKE", "Json", "emit", "mistakes"]
 
 FOUND = 1  # the command worked, and what it looked for is wrong (a fault, a failed stage)
 MISTAKE = 2  # the user's mistake: unknown name, malformed file
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
 def emit(value: Any, as_json: bool, show: Callable[[], None]) -> None:

@@ -23,7 +23,7 @@ class GateParams(Section):
         ge=0, description="relative equivariance error of the whole network under 90 degrees"
     )
     ensemble_nll_ratio_max: float | None = Field(
-        gt=0, description="test NLL of the ensemble over that of its best member"
+        gt=0, description="test NLL of the mean logits over that of the best member"
     )
     ntk_accuracy_min: float | None = Field(ge=0, le=1, description="of kernel regression")
     firmware_mismatches_max: int | None = Field(

@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from geocore.config.section import Section
 from geocore.errors import UserError
 
-__all__ = ["leaves", "read_sections", "read_yaml", "tracked_leaves", "validate"]
+__all__ = ["leaves", "parse_yaml", "read_sections", "read_yaml", "tracked_leaves", "validate"]
 
 _LONGEST = 80  # characters of a found value that a line repeats
+_SHALLOW = 1000  # levels of nesting that libyaml certainly stands
 
 
 class _Loader(yaml.SafeLoader):
@@ -35,7 +36,8 @@ class _Loader(yaml.SafeLoader):
                     None, None, f"key {key!r} stands twice", key_node.start_mark
                 )
             seen.add(key)
-        return super().construct_mapping(node, deep)
+        mapping: dict[Any, Any] = yaml.SafeLoader.construct_mapping(self, node, deep)
+        return mapping
 
     def construct_integer(self, node: yaml.ScalarNode) -> int:
         """0b, 0o and 0x say the base; a leading zero does not."""
@@ -62,6 +64,14 @@ for _kind, _pattern, _first in (
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_integer)
 
 
+class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """libyaml's parser under the rules of ``_Loader``, where it is there: ten times as fast."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+    yaml_constructors = _Loader.yaml_constructors
+    construct_mapping = _Loader.construct_mapping
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping that a YAML file holds; a broken or missing file is a one-line ``UserError``."""
     try:
@@ -72,21 +82,40 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path.name}: byte {error.start} is not UTF-8; expected text") from None
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; expected a file to read") from None
+    return parse_yaml(text, path.name)
+
+
+def parse_yaml(text: str, where: str) -> dict[str, Any]:
+    """The mapping that YAML text holds; ``where`` is what a one-line ``UserError`` calls it."""
     try:
-        value = yaml.load(text, Loader=_Loader)
+        value = _parsed(text)
+    except RecursionError:
+        raise UserError(f"{where}: nested too deeply; expected a mapping of keys") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
-        raise UserError(f"{path.name}{line}: {problem}; expected valid YAML") from None
+        raise UserError(f"{where}{line}: {problem}; expected valid YAML") from None
     if not isinstance(value, dict):
         found = (
             "is empty"
             if value is None
             else f"holds the {type(value).__name__} {value!r}"[:_LONGEST]
         )
-        raise UserError(f"{path.name}: {found}; expected a mapping of keys")
+        raise UserError(f"{where}: {found}; expected a mapping of keys")
     return value
+
+
+def _parsed(text: str) -> Any:
+    # libyaml overflows the stack on what is nested thousands deep, where Python raises an error:
+    # it is given what its lines' lengths and brackets keep shallow.
+    longest = max(map(len, text.splitlines()), default=0)
+    if longest + text.count("[") + text.count("{") < _SHALLOW:
+        try:
+            return yaml.load(text, Loader=_FastLoader)
+        except yaml.YAMLError:
+            pass  # the other parser words a fault better
+    return yaml.load(text, Loader=_Loader)
 
 
 def read_sections(

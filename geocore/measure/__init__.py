@@ -14,7 +14,7 @@ __getattr__, __dir__, __all__ = attach(
             "nll",
         ],
         "calibration": ["Reliability", "calibration_error", "reliability"],
-        "uncertainty": ["entropy"],
+        "uncertainty": ["entropy", "mutual_information"],
         "equivariance": ["equivariance_error", "layer_errors", "relative_error"],
     },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from geocore.pipeline.predictions import Predictions
 __all__ = ["Companion", "kept_curve", "read_ensemble", "read_kernels"]
 
 SHARES = torch.arange(10, 21) / 20  # of the samples, kept in order of their uncertainty
+_UNCERTAINTIES = ("expected_entropy", "mutual_information")
 _COLUMNS = ("sample", "split", "label", "log_probabilities")
 
 
@@ -43,35 +45,47 @@ class Companion:
 
 def read_ensemble(
     predictions: Path, members: Path, like: Predictions, bins: int, shown: Callable[[Path], str]
-) -> Companion:
-    """The ensemble: its mean, its uncertainties, and how its members do one by one.
+) -> list[Companion]:
+    """The ensemble by each of its two means, ``ensemble`` and ``ensemble_logits``.
 
-    ``nll_ratio`` is the mean's NLL over the best member's: below 1 the ensemble is better than any
-    choice among them. ``like`` are the network's test predictions, of the same samples.
+    The mean of the probabilities is the Bayesian mixture, to which entropy and mutual information
+    belong. Of members that are well calibrated it is too unsure; the mean of the logits is not,
+    and its limit of many wide members is the regression with the tangent kernel. With either goes
+    how the members do one by one, and ``nll_ratio``: the NLL over that of the member with the best
+    validation NLL, the one that a user without an ensemble would take.
+
+    ``like`` are the network's test predictions, of the same samples.
     """
-    rows = _read(predictions, shown(predictions), ("expected_entropy", "mutual_information"))
+    rows = _read(predictions, shown(predictions), _UNCERTAINTIES)
     single = _read(members, shown(members), ("member",))
-    found = _by_split(rows, like, shown(predictions))
-    more: dict[str, dict[str, Any]] = {}
-    for split in found:
+    mixture = _by_split(rows, like, shown(predictions))
+    each = [_by_split(own, like, shown(members)) for _, own in _groups(single, "member")]
+    logits = {
+        split: dataclasses.replace(
+            found, logits=torch.stack([own[split].logits for own in each]).mean(dim=0)
+        )
+        for split, found in mixture.items()
+    }
+    chosen = min(each, key=lambda own: own["val"].headline()["nll"])
+    means = [Companion("ensemble", mixture, {}), Companion("ensemble_logits", logits, {})]
+    for split in mixture:
+        scores = [own[split].summary(bins) for own in each]
+        alone = chosen[split].headline()["nll"]
+        about = {
+            "count": len(each),
+            "chosen_nll": alone,
+            **{name: _spread([s[name] for s in scores]) for name in ("accuracy", "nll", "ece")},
+        }
         there = rows.filter(pc.equal(rows["split"], split))
-        scores = [
-            _by_split(own, like, shown(members))[split].summary(bins)
-            for _, own in _groups(single, "member")
-        ]
-        each = {name: _spread([s[name] for s in scores]) for name in ("accuracy", "nll", "ece")}
-        means = {
-            name: float(pc.mean(there[name]).as_py())
-            for name in ("expected_entropy", "mutual_information")
+        for mean in means:
+            nll = mean.found[split].headline()["nll"]
+            mean.more[split] = {"nll_ratio": nll / alone if alone > 0 else None}
+        means[0].more[split] |= {
+            "entropy": float(entropy(mixture[split].probabilities).mean()),
+            **{name: float(pc.mean(there[name]).as_py()) for name in _UNCERTAINTIES},
+            "members": about,
         }
-        best = each["nll"]["min"]
-        more[split] = {
-            "entropy": float(entropy(found[split].probabilities).mean()),
-            **means,
-            "nll_ratio": found[split].headline()["nll"] / best if best > 0 else None,
-            "members": {"count": len(scores), **each},
-        }
-    return Companion("ensemble", found, more)
+    return means
 
 
 def read_kernels(path: Path, like: Predictions, shown: Callable[[Path], str]) -> list[Companion]:
@@ -116,6 +130,7 @@ def _by_split(rows: pa.Table, like: Predictions, shown: str) -> dict[str, Predic
     test = found.get("test")
     same = (
         test is not None
+        and "val" in found
         and torch.equal(test.samples, like.samples)
         and torch.equal(test.labels, like.labels)
         and test.logits.shape == like.logits.shape
@@ -123,8 +138,9 @@ def _by_split(rows: pa.Table, like: Predictions, shown: str) -> dict[str, Predic
     if not same:
         told = "none" if test is None else f"{len(test.samples)}, of {test.logits.shape[1]} classes"
         raise UserError(
-            f"{shown}: test samples: {told}; expected those of data/healpix, {len(like.samples)} "
-            f"of {like.logits.shape[1]} classes: run {Path(shown).parent.name} again"
+            f"{shown}: test samples: {told}; expected a val split, and the test split of "
+            f"data/healpix, {len(like.samples)} of {like.logits.shape[1]} classes: "
+            f"run {Path(shown).parent.name} again"
         )
     return found
 

@@ -63,12 +63,12 @@ def read_dvc(folder: Path) -> dict[str, DvcStage]:
     return found
 
 
-def locked_params(root: Path, stage: str) -> dict[str, Any] | None:
-    """The parameter values of the stage's last run in ``dvc.lock``; None if it never ran."""
-    if not (root / "dvc.lock").exists():
+def locked_params(folder: Path, stage: str, file: str = "params.yaml") -> dict[str, Any] | None:
+    """The values of ``file`` at the stage's last run in ``dvc.lock``; None if it never ran."""
+    if not (folder / "dvc.lock").exists():
         return None
-    entry = (read_yaml(root / "dvc.lock").get("stages") or {}).get(stage)
-    return None if entry is None else dict(entry.get("params", {}).get("params.yaml", {}))
+    entry = (read_yaml(folder / "dvc.lock").get("stages") or {}).get(stage)
+    return None if entry is None else dict(entry.get("params", {}).get(file, {}))
 
 
 def _paths(entries: Any) -> tuple[str, ...]:

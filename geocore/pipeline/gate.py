@@ -24,7 +24,8 @@ _BOUNDS: dict[str, dict[str, tuple[str, str, tuple[str, ...]]]] = {
             "quarter_turn_error", "max", ("equivariance", "quarter_turn", "logits", "max")
         ),
         "ensemble_nll_ratio_max": (
-            "ensemble's nll over its best member's", "max", ("ensemble", "test", "nll_ratio")
+            "nll of the ensemble's mean logits over the best member's", "max",
+            ("ensemble_logits", "test", "nll_ratio"),
         ),
         "ntk_accuracy_min": ("ntk's accuracy", "min", ("ntk", "test", "accuracy")),
     },

@@ -132,7 +132,7 @@ def input_digest(folder: Path, name: str, port: Port) -> str:
             f"{port.path}: missing; expected the {port.kind} {name!r}: run dvc repro to make it"
         )
     if port.kind != "table":
-        return digest_file(path)
+        return digest_tree(path) if path.is_dir() else digest_file(path)
     # Verified here as well: a stage that finds its piece never opens its inputs.
     Table.open(path, verify=True)
     return digest_file(path / "table.json")

@@ -34,8 +34,9 @@ __all__ = ["put_together"]
 def put_together(job: Job, network: Piece, folder: Path) -> Manifest:
     """Fill ``folder`` with all that the stage gives: the network's part, and who else predicts.
 
-    ``metrics.json`` gets a key for each companion that the pipeline has: ``ensemble``, ``nngp``,
-    ``ntk``. Raises ``UserError`` for predictions of other samples than the network's.
+    ``metrics.json`` gets a key for each companion that the pipeline has: ``ensemble``,
+    ``ensemble_logits``, ``nngp``, ``ntk``. Raises ``UserError`` for predictions of other samples
+    than the network's.
     """
     for name in network.manifest["files"]:
         target = folder / name
@@ -79,7 +80,7 @@ def _companions(job: Job, own: Predictions) -> list[Companion]:
     if "ensemble" in job.inputs and "members" in job.inputs:
         bins = job.section(EvaluateParams).calibration_bins
         ensemble, members = job.input("ensemble"), job.input("members")
-        found.append(read_ensemble(ensemble, members, own, bins, shown))
+        found += read_ensemble(ensemble, members, own, bins, shown)
     if "kernels" in job.inputs:
         found += read_kernels(job.input("kernels"), own, shown)
     return found

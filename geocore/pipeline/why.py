@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from geocore.config.load import leaves, read_yaml
 from geocore.errors import UserError
 from geocore.pipeline.dvcfile import DvcStage, locked_params, read_dvc
+from geocore.pipeline.dvcstatus import dvc_status
 from geocore.runs.closure import import_closure, module_digests
 from geocore.runs.home import ledger_folder
 from geocore.runs.ledger import Ledger
@@ -28,29 +27,32 @@ class Reason:
     detail: str
 
 
-def reasons(root: Path, name: str) -> list[Reason]:
+def reasons(root: Path, name: str, study: str | None = None) -> list[Reason]:
     """Everything that makes ``dvc repro NAME`` run the stage itself again; empty: up to date.
 
     DVC says which files differ; for code the ledger's last finished run says which modules, and
-    whether a statement changed or only words.
+    whether a statement changed or only words. ``study`` names a folder below ``studies/`` whose
+    stage is meant instead of the root's.
     """
-    stages = read_dvc(root)
+    where = "" if study is None else _study(root, study)
+    stages = read_dvc(root / where)
     if name not in stages:
         raise UserError(f"stage {name!r} is unknown; expected one of {', '.join(stages)}")
-    status = _status(root)
+    status = dvc_status(root, f"{where}dvc.yaml")
+    label = f"{where}dvc.yaml:" if where else ""
     told: dict[str, list[Reason]] = {}
     makers = {out: other.name for other in stages.values() for out in other.outs}
 
     def tell(stage: DvcStage) -> list[Reason]:
         if stage.name not in told:
-            locked = locked_params(root, stage.name)
+            locked = locked_params(root / where, stage.name, f"{where}params.yaml")
             if locked is None:
                 line = "has never run to its end here (not in dvc.lock)"
                 told[stage.name] = [Reason("output", stage.name, line)]
                 return told[stage.name]
-            found = _params(root, stage, locked)
-            for entry in status.get(stage.name, []):
-                found += _files(root, stage, entry)
+            found = _params(root / where, stage, locked)
+            for entry in status.get(f"{label}{stage.name}", []):
+                found += _files(root, where, stage, entry)
             above = dict.fromkeys(makers[dep] for dep in stage.deps if dep in makers)
             found += [
                 Reason("upstream", maker, "would run again; its outputs may change")
@@ -63,8 +65,8 @@ def reasons(root: Path, name: str) -> list[Reason]:
     return tell(stages[name])
 
 
-def _params(root: Path, stage: DvcStage, locked: dict[str, Any]) -> list[Reason]:
-    now = leaves(read_yaml(root / "params.yaml"))
+def _params(folder: Path, stage: DvcStage, locked: dict[str, Any]) -> list[Reason]:
+    now = leaves(read_yaml(folder / "params.yaml"))
     before = leaves(locked)
     found = []
     for leaf in stage.params:
@@ -74,30 +76,24 @@ def _params(root: Path, stage: DvcStage, locked: dict[str, Any]) -> list[Reason]
     return found
 
 
-def _status(root: Path) -> dict[str, Any]:
-    """What ``dvc status`` says: stage -> a list of strings and mappings."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "status", "--json"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or ["no message"]
-        raise UserError(f"dvc status: {lines[-1].removeprefix('ERROR: ')}")
-    report: dict[str, Any] = json.loads(done.stdout or "{}")
-    return report
+def _study(root: Path, study: str) -> str:
+    """A study's folder from the root, with a slash behind."""
+    known = sorted(file.parent.name for file in (root / "studies").glob("[!.]*/dvc.yaml"))
+    if study not in known:
+        there = f"expected one of {', '.join(known)}" if known else "there is none yet"
+        raise UserError(f"study {study!r} is unknown; {there}")
+    return f"studies/{study}/"
 
 
-def _files(root: Path, stage: DvcStage, entry: Any) -> list[Reason]:
+def _files(root: Path, where: str, stage: DvcStage, entry: Any) -> list[Reason]:
     if isinstance(entry, str):
         return [Reason("command", stage.name, entry)]
     found = []
     for path, state in entry.get("changed deps", {}).items():
-        if path == "params.yaml":
+        if path == f"{where}params.yaml":
             continue  # told leaf by leaf
         if path.startswith(("geocore", "flows", "tasks")):
-            found += _modules(root, stage, path, str(state))
+            found += _modules(root, where, stage, path, str(state))
         else:
             found.append(Reason("data", path, str(state)))
     for path, state in entry.get("changed outs", {}).items():
@@ -105,11 +101,15 @@ def _files(root: Path, stage: DvcStage, entry: Any) -> list[Reason]:
     return found
 
 
-def _modules(root: Path, stage: DvcStage, dep: str, state: str) -> list[Reason]:
+def _modules(root: Path, where: str, stage: DvcStage, dep: str, state: str) -> list[Reason]:
     """The modules under a changed code dependency, against the last finished run's record."""
     closure = import_closure([f"flows.{stage.name}"], root)
     now = module_digests([f"flows.{stage.name}"], root)
-    done = [run for run in Ledger(ledger_folder(root)).runs(stage.name) if run["state"] == "done"]
+    done = [
+        run
+        for run in Ledger(ledger_folder(root)).runs(stage.name)
+        if run["state"] == "done" and run.get("study", "") == where.rstrip("/")
+    ]
     before = (done[0].get("code") or {}).get("closure") if done else None
     if not before:
         return [Reason("code", dep, f"{state} (no run in the ledger to compare modules with)")]

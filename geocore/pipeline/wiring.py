@@ -11,10 +11,11 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from geocore.config.load import read_sections, read_yaml
+from geocore.config.load import read_sections
 from geocore.config.section import Section
 from geocore.errors import UserError
 from geocore.pipeline.dvcfile import DvcStage, read_dvc
+from geocore.pipeline.prefectfile import deployment_faults
 from geocore.pipeline.run import stage_of, top_level_keys
 from geocore.pipeline.stage import Port, Stage
 from geocore.runs.closure import import_closure
@@ -33,7 +34,7 @@ def faults(root: Path) -> list[str]:
             found += _pipeline_faults(root, file.parent.relative_to(root).as_posix() + "/")
         except UserError as error:
             found += [f"studies/{file.parent.name}: {line}" for line in error.lines]
-    return found + list(_deployment_faults(root))
+    return found + list(deployment_faults(root))
 
 
 def _pipeline_faults(root: Path, study: str) -> list[str]:
@@ -139,36 +140,3 @@ def _type_faults(declared: dict[str, Stage], sections: dict[str, Section]) -> It
             if given.type is not None and port.type is not None:
                 mine, wanted = given.type(sections), port.type(sections)
                 yield from (f"{joint}: {fault}" for fault in mine.mismatches(wanted))
-
-
-def _deployment_faults(root: Path) -> Iterator[str]:
-    if not (root / "prefect.yaml").exists():
-        return
-    for entry in read_yaml(root / "prefect.yaml").get("deployments") or []:
-        where = f"prefect.yaml: deployment {entry.get('name', '(no name)')}"
-        point = str(entry.get("entrypoint", ""))
-        file, _, name = point.partition(":")
-        path = root / file
-        if not file or not path.is_file():
-            yield f"{where}: entrypoint is {point!r}; expected flows/FILE.py:FLOW that exists"
-            continue
-        arguments = _flow_arguments(path, name)
-        if arguments is None:
-            yield f"{where}: {file} has no flow {name!r}; expected a function with @flow"
-            continue
-        for key in entry.get("parameters") or {}:
-            if key not in arguments:
-                yield f"{where}: parameter {key} is unknown; expected {', '.join(arguments)}"
-        if not (entry.get("work_pool") or {}).get("name"):
-            yield f"{where}: no work_pool.name; expected a work pool"
-
-
-def _flow_arguments(path: Path, name: str) -> list[str] | None:
-    """Arguments of the flow ``name`` in a file, read from its source."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            for decorator in node.decorator_list:
-                target = decorator.func if isinstance(decorator, ast.Call) else decorator
-                if isinstance(target, ast.Name) and target.id == "flow":
-                    return [argument.arg for argument in node.args.args + node.args.kwonlyargs]
-    return None

@@ -13,6 +13,7 @@ import secrets
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -166,16 +167,16 @@ class Ledger:
     def kept(self, last: int) -> list[dict[str, Any]]:
         """The entries whose caches stay, newest first.
 
-        All that run, the ``last`` done ones of each stage, and the failed and died ones that are
-        newer than those: they may be taken up again.
+        All that run, the ``last`` done ones of each stage and study, and the failed and died ones
+        that are newer than those: they may be taken up again.
         """
-        done: dict[str, int] = {}
+        done: Counter[tuple[str, str]] = Counter()
         entries = []
         for entry in self.runs():
-            before = done.get(entry["stage"], 0)
-            if before < last or entry["state"] == "running":
+            which = entry["stage"], str(entry.get("study", ""))
+            if done[which] < last or entry["state"] == "running":
                 entries.append(entry)
-            done[entry["stage"]] = before + (entry["state"] == "done")
+            done[which] += entry["state"] == "done"
         return entries
 
     def pieces_in_use(self, last: int) -> set[str]:

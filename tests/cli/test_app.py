@@ -12,7 +12,9 @@ import pytest
 from geocore.runs.atomic import write_json, write_text
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("run", "check", "why", "doctor", "store", "runs")
+COMMANDS = (
+    "run", "check", "why", "compare", "papers", "new-study", "doctor", "store", "runs",
+)  # fmt: skip
 
 
 def geocore(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

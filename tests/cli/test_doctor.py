@@ -107,6 +107,7 @@ def test_what_a_feature_lacks_is_named_with_the_remedy(
     assert report["features"]["escnn"]["install"] == (
         "pip install 'geocore[escnn]' && pip install --no-deps escnn==1.0.11"
     )
+    assert "escnn needs: pip install 'geocore[escnn]' && pip install" in shown(report)
     assert report["ready"] is False  # the pipeline lacks dvc
     (project / "requirements.lock").write_text("escnn==1.0.11\n")
     report = examine(project)

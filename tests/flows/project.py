@@ -30,6 +30,10 @@ _TINY = {
     "model.embed": 8,
     "model.depths": [1],
     "model.heads": [2],
+    "ntk.subset": 40,
+    "ntk.block": 20,
+    "synthesize.channels": [2],
+    "synthesize.epochs": 1,
     "evaluate.samples": 4,
     "evaluate.rotations": 1,
 }

@@ -8,7 +8,10 @@ import time
 
 from tests.flows.project import Project
 
-STAGES = ["fetch", "project", "resample", "train", "evaluate", "gate"]
+STAGES = [
+    "fetch", "project", "resample", "train", "ensemble", "ntk", "synthesize", "evaluate", "report",
+    "gate",
+]  # fmt: skip
 
 
 def changed_stages(project: Project) -> set[str]:
@@ -65,8 +68,8 @@ def test_a_parameter_reruns_what_depends_on_it(project: Project) -> None:
     done = project.run("dvc", "exp", "run", "-S", "train.lr=0.0017")
     assert done.returncode == 0, done.stdout + done.stderr
     grown = {stage for stage in STAGES if len(project.runs(stage)) > runs[stage]}
-    assert {"train", "evaluate"} <= grown
-    assert not grown & {"fetch", "project", "resample"}
+    assert {"train", "ensemble", "evaluate", "report"} <= grown
+    assert not grown & {"fetch", "project", "resample", "ntk", "synthesize"}
     assert project.runs("train")[0]["params"]["train.lr"] == 0.0017
 
 

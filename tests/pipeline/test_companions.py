@@ -70,21 +70,34 @@ def name_of(path: Path) -> str:
 
 def test_the_ensemble_and_its_members(tmp_path: Path) -> None:
     one, each = ensemble_files(tmp_path)
-    summary = read_ensemble(one, each, network(), 15, name_of).summary(15)
+    mixture, mean_logits = read_ensemble(one, each, network(), 15, name_of)
+    assert (mixture.name, mean_logits.name) == ("ensemble", "ensemble_logits")
     logs = member_logs()
+    scores = {
+        split: [-v[m][np.arange(v.shape[1]), LABELS[split]].mean() for m in range(MEMBERS)]
+        for split, v in logs.items()
+    }
+    chosen = int(np.argmin(scores["val"]))
+    assert chosen != int(np.argmin(scores["test"])), "the test split must not choose"
     for split in ("val", "test"):
-        rows, labels = np.arange(len(LABELS[split])), LABELS[split]
-        single = [-logs[split][m][rows, labels].mean() for m in range(MEMBERS)]
+        rows, labels, single = np.arange(len(LABELS[split])), LABELS[split], scores[split]
         mean = -np.log(np.exp(logs[split]).mean(axis=0)[rows, labels]).mean()
-        found = summary[split]
+        found = mixture.summary(15)[split]
         assert found["nll"] == pytest.approx(mean, rel=1e-12)
         assert found["members"]["nll"] == pytest.approx(
             {"min": min(single), "mean": np.mean(single), "max": max(single)}, rel=1e-12
         )
-        assert found["nll_ratio"] == pytest.approx(mean / min(single), rel=1e-12)
+        assert found["members"]["chosen_nll"] == pytest.approx(single[chosen], rel=1e-12)
+        assert found["nll_ratio"] == pytest.approx(mean / single[chosen], rel=1e-12)
         assert found["members"]["count"] == MEMBERS
         assert (found["expected_entropy"], found["mutual_information"]) == (0.5, 0.25)
         assert found["n"] == len(rows)
+
+        product = logs[split].mean(axis=0)
+        geometric = -(product - np.log(np.exp(product).sum(axis=-1, keepdims=True)))[rows, labels]
+        found = mean_logits.summary(15)[split]
+        assert found["nll"] == pytest.approx(geometric.mean(), rel=1e-12)
+        assert found["nll_ratio"] == pytest.approx(geometric.mean() / single[chosen], rel=1e-12)
 
 
 def test_each_kernel_by_itself(tmp_path: Path) -> None:
@@ -122,8 +135,9 @@ def test_predictions_of_other_samples_are_refused(tmp_path: Path, fault: str) ->
         "split": own,
     }[fault]
     logs = member_logs()
-    split = "val" if fault == "split" else "test"
-    path = write(tmp_path / "predictions.parquet", frame(split, logs[split][0], kernel="ntk"))
+    splits = ["val"] if fault == "split" else ["val", "test"]
+    frames = [frame(split, logs[split][0], kernel="ntk") for split in splits]
+    path = write(tmp_path / "predictions.parquet", *frames)
     with pytest.raises(UserError) as caught:
         read_kernels(path, changed, lambda path: f"results/ntk/{path.name}")
     (line,) = caught.value.lines

@@ -195,6 +195,14 @@ def test_pieces_in_use_are_those_of_the_last_runs_of_each_stage(tmp_path: Path) 
     assert ledger.pieces_in_use(3) == {"k0", "k1", "k2", "k3", "shared"}
 
 
+def test_each_study_has_last_runs_of_its_own(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    for number, study in enumerate(["studies/mine", "", "", ""]):
+        keys = {f"k{number}": "made"}
+        entry(ledger, f"r{number}", "train", str(number), state="done", pieces=keys, study=study)
+    assert ledger.pieces_in_use(1) == {"k0", "k3"}
+
+
 def test_mistakes_do_not_push_the_good_run_out(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     gone = {"environment": {"host": platform.node()}, "pid": os.getpid(), "pid_ticks": -1}

@@ -1,0 +1,166 @@
+"""``geocore compare``: what differs between runs, revisions, experiments and the workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from geocore.cli.output import emit, mistakes
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+    from geocore.report.comparison import Comparison, Difference
+    from geocore.report.snapshot import Snapshot
+
+__all__ = ["compare"]
+
+_WIDE = 240  # columns where nobody looks on: a file or a pipe folds nothing
+_STYLES = {"better": "green", "worse": "red", "": "dim"}
+_TITLES = {
+    "params": "Parameters", "metrics": "Metrics", "gates": "Gates", "code": "Code", "data": "Data",
+}  # fmt: skip
+
+
+def compare(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Git revisions, experiments, runs or `workspace`; the first is the baseline. "
+            "One alone is held against the workspace, none means HEAD.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write one self-contained HTML page there."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show what is equal, too.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document on standard output.")
+    ] = False,
+) -> None:
+    """Compare runs, revisions and experiments: what differs, and by how much."""
+    from geocore.errors import UserError
+    from geocore.report.alignment import aligned
+    from geocore.report.comparison import compare as comparison_of
+    from geocore.report.reading import read_snapshot
+    from geocore.report.workspace import WORKSPACE
+    from geocore.runs.home import project_root
+
+    asked = list(names or ["HEAD"])
+    if len(asked) == 1:
+        asked = ["HEAD" if asked == [WORKSPACE] else asked[0], WORKSPACE]
+    with mistakes():
+        if output is not None and output.is_dir():
+            raise UserError(f"-o {output}: a folder; expected a file's name, as in compare.html")
+        root = project_root()
+        snapshots = aligned(root, [read_snapshot(root, name) for name in asked])
+        comparison = comparison_of(snapshots, everything=everything)
+        if output is not None:
+            _write_page(output, comparison, snapshots)
+    told = [
+        {"name": s.name, "kind": s.kind, "commit": s.commit, "about": s.about, "notes": s.notes}
+        for s in snapshots
+    ]
+    document = {"snapshots": told, **comparison.to_json()}
+    emit(document, as_json, lambda: _show(comparison, snapshots))
+
+
+def _write_page(path: Path, comparison: Comparison, snapshots: Sequence[Snapshot]) -> None:
+    from geocore.report.page import comparison_page
+    from geocore.runs.atomic import write_text
+
+    text = comparison_page(comparison, snapshots)
+    write_text(path, text)
+    typer.echo(f"wrote {path}, {len(text) / 1e6:.1f} MB", err=True)
+
+
+def _show(comparison: Comparison, snapshots: Sequence[Snapshot]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from geocore.report.comparison import SECTIONS
+    from geocore.report.words import counted, plain
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDE)
+    console.print(_heads(snapshots))
+    for snapshot in snapshots:
+        for note in snapshot.notes:
+            console.print(Text(plain(f"{snapshot.name}: {note}"), style="yellow"))
+    differing = 0
+    for section in SECTIONS:
+        rows = comparison.section(section)
+        differing += sum(row.differs for row in rows)
+        if rows:
+            console.print()
+            console.print(Text(_TITLES[section], style="bold"))
+            console.print(_table(section, rows, comparison.names))
+    equal = ", ".join(counted(name, comparison.same[name]) for name in SECTIONS)
+    console.print()
+    console.print(Text(f"{'' if differing else 'No difference. '}Equal: {equal}.", style="dim"))
+
+
+def _heads(snapshots: Sequence[Snapshot]) -> Table:
+    table = _empty(["", "kind", "commit", "about"])
+    for snapshot in snapshots:
+        commit = (snapshot.commit or "none")[:12]
+        table.add_row(*map(_text, [snapshot.name, snapshot.kind, commit, snapshot.about]))
+    return table
+
+
+def _table(section: str, rows: Sequence[Difference], names: Sequence[str]) -> Table:
+    from geocore.report.words import bound_of
+
+    table = _empty(["", *names])
+    for row in rows:
+        name = _text(row.name)
+        if section == "gates":
+            bounds = {bound_of(value) for value in row.values if isinstance(value, dict)}
+            name.append(f"  {' / '.join(sorted(bounds))}", style="dim")
+        table.add_row(name, *_cells(section, row))
+    return table
+
+
+def _cells(section: str, row: Difference) -> list[RenderableType]:
+    from geocore.report.comparison import Missing
+    from geocore.report.words import cells, signed
+
+    made: list[RenderableType] = []
+    for place, (text, value) in enumerate(zip(cells(section, row), row.values, strict=True)):
+        cell = _text(text, style="dim italic" if isinstance(value, Missing) else "")
+        if section == "gates" and isinstance(value, dict):
+            cell.stylize(_STYLES["better" if value["passed"] else "worse"])
+        delta = row.deltas[place] if row.deltas else None
+        if place and delta:
+            verdict = row.verdicts[place]
+            told = f" {signed(delta)}{' ' if verdict else ''}{verdict}"
+            cell.append(told, style=_STYLES[verdict])
+        made.append(cell)
+    return made
+
+
+def _empty(heads: Sequence[str]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for head in heads:
+        table.add_column(_text(head), overflow="fold")
+    return table
+
+
+def _text(words: Any, style: str = "") -> Text:
+    """Words as they are: no markup of theirs means anything, no control character acts."""
+    from rich.text import Text
+
+    from geocore.report.words import plain
+
+    return Text(plain(str(words)), style=style)

@@ -1,0 +1,101 @@
+"""``geocore papers`` and ``geocore new-study``: how the studies stand, and a new one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from geocore.cli.output import FOUND, Json, emit, mistakes
+
+if TYPE_CHECKING:
+    from geocore.pipeline.studies.state import Study
+
+__all__ = ["new_study", "papers"]
+
+_SHOWN = 4  # causes of staleness that are told of a study
+
+
+def papers(as_json: Json = False) -> None:
+    """Say how the fifteen studies stand: not built, not run, measured, stale; and your own."""
+    from dataclasses import asdict
+
+    from geocore.pipeline.studies.papers import PAPERS
+    from geocore.pipeline.studies.state import survey
+    from geocore.runs.home import project_root
+
+    with mistakes():
+        found = survey(project_root())
+    fifteen, own = found[: len(PAPERS)], found[len(PAPERS) :]
+    counts = Counter(study.state for study in fifteen)
+
+    def show() -> None:
+        width = max(len(study.name) for study in found)
+        for study in fifteen:
+            _show(study, width)
+        told = ", ".join(f"{count} {state}" for state, count in counts.items())
+        typer.echo(f"\nOf the {len(fifteen)}: {told}.")
+        if own:
+            typer.echo("\nYour own:")
+        for study in own:
+            _show(study, width)
+
+    value = {
+        "papers": [asdict(study) for study in fifteen],
+        "own": [asdict(study) for study in own],
+        "counts": dict(counts),
+    }
+    emit(value, as_json, show)
+    raise typer.Exit(FOUND if any(study.state == "broken" for study in found) else 0)
+
+
+def _show(study: Study, width: int) -> None:
+    typer.echo(f"{study.name:<{width}}  {study.arxiv or '':<10}  {study.state:<9}  {study.title}")
+    for line in _details(study):
+        typer.echo(f"    {line}")
+
+
+def _details(study: Study) -> list[str]:
+    lines = [study.fault] if study.fault else []
+    if study.state == "begun":
+        lines.append(f"studies/{study.name}/README.md names no headline figure yet")
+    if study.figure is not None:
+        figure = study.figure
+        paper = "" if figure.published is None else f"; published: {figure.published:g}"
+        source = f" ({figure.source})" if figure.source else ""
+        lines.append(f"{figure.label}: {figure.value:.4g}{paper}{source}; {_by(study)}")
+    shown = study.because[:_SHOWN]
+    lines += [f"changed since: {reason}" for reason in shown]
+    if len(study.because) > len(shown):
+        lines.append(f"and {len(study.because) - len(shown)} more (geocore papers --json)")
+    return lines
+
+
+def _by(study: Study) -> str:
+    if study.commit:
+        changed = " with changes" if study.commit.endswith("+") else ""
+        return f"measured by code {study.commit.rstrip('+')}{changed}"
+    if study.recorded:
+        return f"measured elsewhere, recorded in commit {study.recorded}"
+    return "measured by code that neither the ledger nor git knows"
+
+
+def new_study(
+    name: Annotated[str, typer.Argument(help="Of the folder: lower-case letters, digits, _.")],
+    title: Annotated[str | None, typer.Option(help="What its page is called.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a folder below studies/ with a pipeline that runs at once and a page to fill."""
+    from geocore.pipeline.studies.scaffold import new_study as make
+    from geocore.runs.home import project_root
+
+    with mistakes():
+        root = project_root()
+        files = [path.relative_to(root).as_posix() for path in make(root, name, title)]
+
+    def show() -> None:
+        typer.echo(f"made {', '.join(files)}")
+        typer.echo(f"run it:  dvc repro studies/{name}/dvc.yaml")
+
+    emit({"study": name, "files": files}, as_json, show)

@@ -1,0 +1,72 @@
+"""A few members of an ensemble, trained one after the other into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from geocore.config.model import ModelParams
+from geocore.config.train import TrainParams
+from geocore.data.tabletype import TableType
+from geocore.ensembles.members import train_member
+from geocore.runs.atomic import write_json
+from geocore.train.feed import Feed
+from geocore.train.state import TrainState
+
+__all__ = ["train_chunk", "weights_name"]
+
+
+def train_chunk(
+    folder: Path,
+    seeds: Sequence[int],
+    model: ModelParams,
+    kind: TableType,
+    classes: int,
+    training: Feed,
+    validation: Feed,
+    params: TrainParams,
+    *,
+    on_step: Callable[[int, TrainState], None] = lambda place, state: None,
+) -> dict[str, Any]:
+    """Train a member a seed, as ``train_member`` does, and write them into ``folder``.
+
+    There is ``weights_name(place)`` for the best weights of each, by its place in ``seeds``, and
+    ``curves.json``, a list of a curve a member. Returns ``{"training": [...]}``: how each training
+    went. ``on_step(place, state)`` is called after every optimiser step.
+    """
+    curves, went = [], []
+    for place, seed in enumerate(seeds):
+        state = train_member(
+            model,
+            kind,
+            classes,
+            training,
+            validation,
+            params,
+            seed,
+            on_step=lambda state, place=place: on_step(place, state),  # type: ignore[misc]
+        )
+        weights = {name: value.cpu().contiguous() for name, value in state.best_weights.items()}
+        save_file(weights, folder / weights_name(place))
+        curves.append(state.curve)
+        went.append({"seed": seed, **_summary(state)})
+    write_json(folder / "curves.json", curves)
+    return {"training": went}
+
+
+def weights_name(place: int) -> str:
+    """The file of a member's weights: ``member-007.safetensors``."""
+    return f"member-{place:03d}.safetensors"
+
+
+def _summary(state: TrainState) -> dict[str, Any]:
+    assert state.best is not None  # every training ends an epoch, and the first is the best so far
+    return {
+        "best_epoch": state.best["epoch"],
+        "epochs": state.epoch,
+        "steps": state.step,
+        **{name: state.best[name] for name in ("train_nll", "val_nll", "val_accuracy")},
+    }

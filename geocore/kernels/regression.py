@@ -1,0 +1,114 @@
+r"""Regression with the kernels of an infinitely wide network: what it predicts, and how surely.
+
+Training by gradient flow on the squared error moves a network of infinite width, with the NNGP
+kernel K and the constant tangent kernel :math:`\Theta`, from its random start f_0 to
+
+.. math:: f_\infty(x) = f_0(x) + A\,(y - f_0(X)), \qquad A = \Theta(x, X)\,\Theta(X, X)^{-1}.
+
+Over starts, f_0 is a Gaussian process of mean 0 and covariance K; so the mean of f_infty is A y.
+Training the read-out alone puts K in place of Theta, and is the Gaussian posterior of f_0 given the
+targets. In both a ridge may be added to the matrix that is inverted. Sources: Lee et al.,
+arXiv:1711.00165, eqs. 8 and 9; Lee et al., arXiv:1902.06720, corollary 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from geocore.errors import UserError
+
+__all__ = ["Regressor", "ensemble_limit", "posterior", "targets"]
+
+_JITTERS = (0.0, *(10.0**power for power in range(-14, -5)))
+
+
+def targets(labels: Tensor, classes: int) -> Tensor:
+    """``y = onehot(label) - 1 / classes``: rows sum to 0, as a prior mean of 0 asks for.
+
+    ``labels (n,)`` int64 -> ``(n, classes)`` float64.
+    """
+    return F.one_hot(labels, classes).double() - 1 / classes
+
+
+@dataclass(frozen=True)
+class Regressor:
+    """Cholesky factor of ``G + (ridge + jitter) m``, with m the mean of the diagonal of G.
+
+    ``jitter`` is 0 unless rounding has left the matrix without a factor: then it is the first of
+    1e-14, 1e-13, ..., 1e-6 that mends it.
+    """
+
+    factor: Tensor
+    shift: float  # what was added to the diagonal
+    jitter: float
+
+    @classmethod
+    def of(cls, gram: Tensor, ridge: float = 0.0, *, name: str = "gram") -> Regressor:
+        """The factor of the kernel ``gram (n, n)``, float64 and symmetric: its lower half counts.
+
+        Raises ``ValueError`` for what is no such matrix, and ``UserError`` calling it ``name`` if
+        the last jitter does not make it positive definite.
+        """
+        if gram.ndim != 2 or gram.shape[0] != gram.shape[1] or gram.dtype != torch.float64:
+            found = f"{gram.dtype} of shape {tuple(gram.shape)}"
+            raise ValueError(f"gram is {found}; expected float64 (n, n)")
+        if not ridge >= 0:
+            raise ValueError(f"ridge is {ridge}; expected 0 or more")
+        mean = float(gram.diagonal().mean())
+        for jitter in _JITTERS:
+            shift = (ridge + jitter) * mean
+            factor, failed = torch.linalg.cholesky_ex(gram + shift * torch.eye(len(gram)).double())
+            if not int(failed):
+                return cls(factor, shift, jitter)
+        raise UserError(
+            f"{name} is not positive definite, nor is it with {_JITTERS[-1]:g} of its mean "
+            f"diagonal, {mean:.3g}, added; expected a larger ridge, or samples that differ"
+        )
+
+    def solve(self, right: Tensor) -> Tensor:
+        """``(G + shift)^-1 right`` for ``right (n, m)``."""
+        return torch.cholesky_solve(right, self.factor)
+
+
+def posterior(
+    regressor: Regressor, cross: Tensor, prior: Tensor, y: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mean and variance of the Gaussian process given noisy values ``y`` at the training samples.
+
+    ``K(x, X) G^-1 y`` and ``K(x, x) - K(x, X) G^-1 K(X, x)``, with G what the regressor has
+    factored; the variance is that of each output.
+
+    ``cross (m, n)`` the NNGP of test against training samples, ``prior (m,)`` that of each test
+    sample with itself, ``y (n, classes)`` -> ``(m, classes)`` and ``(m,)``, at least 0.
+    """
+    explained = (cross * regressor.solve(cross.T).T).sum(dim=1)
+    return cross @ regressor.solve(y), (prior - explained).clamp(min=0)
+
+
+def ensemble_limit(
+    regressor: Regressor,
+    cross: Tensor,
+    prior: Tensor,
+    y: Tensor,
+    *,
+    nngp: Tensor,
+    nngp_cross: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Mean and variance, over random starts, of networks trained to the end of gradient flow.
+
+    ``A y`` and ``K(x, x) - 2 A K(X, x) + A K(X, X) A^T``, with ``A = Theta(x, X) G^-1`` and G what
+    the regressor has factored; the variance is that of each output.
+
+    ``cross (m, n)`` the tangent kernel of test against training samples, ``nngp (n, n)`` and
+    ``nngp_cross (m, n)`` the NNGP of training samples and of test against them, ``prior (m,)`` that
+    of each test sample with itself, ``y (n, classes)``; gives ``(m, classes)`` and ``(m,)``, at
+    least 0.
+    """
+    weights = regressor.solve(cross.T).T
+    variance = prior - 2 * (weights * nngp_cross).sum(dim=1)
+    variance = variance + ((weights @ nngp) * weights).sum(dim=1)
+    return cross @ regressor.solve(y), variance.clamp(min=0)

@@ -1,0 +1,202 @@
+"""How each study stands: not built, not run, measured, or measured by what has changed since."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from geocore.config.load import read_yaml
+from geocore.errors import UserError
+from geocore.pipeline.dvcfile import DvcStage, read_dvc
+from geocore.pipeline.dvcstatus import dvc_status
+from geocore.pipeline.studies.page import Headline, measured, read_page
+from geocore.pipeline.studies.papers import PAPERS
+from geocore.runs.digest import digest_file
+from geocore.runs.home import ledger_folder
+from geocore.runs.ledger import Ledger
+
+__all__ = ["Figure", "State", "Study", "survey"]
+
+State = Literal["not built", "begun", "not run", "measured", "stale", "broken"]
+_GONE = ("deleted", "not in cache")  # of a file that a stage made: it can be made again
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The headline figure: what was measured, where it stands, and the paper's."""
+
+    label: str
+    value: float
+    file: str
+    key: str
+    published: float | None
+    source: str | None
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as it stands.
+
+    ``not built``: there is no folder. ``begun``: it names no headline figure yet. ``not run``: no
+    stage has written the figure. ``measured``: by this code, these parameters and this data;
+    ``stale``: by others, ``because`` says which. ``broken``: ``fault`` says why no figure can be
+    told. ``commit`` is the code's as the run ledger has it, with ``+`` where it had been changed;
+    where the ledger does not know the run, ``recorded`` is the commit that brought its dvc.lock.
+    """
+
+    name: str
+    title: str
+    arxiv: str | None
+    state: State
+    figure: Figure | None = None
+    because: tuple[str, ...] = ()
+    fault: str | None = None
+    commit: str | None = None
+    recorded: str | None = None
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A study with a figure, before it is known whether that still holds."""
+
+    study: Study
+    stages: dict[str, DvcStage]
+    maker: DvcStage
+    path: str
+
+
+def survey(root: Path) -> list[Study]:
+    """The fifteen in the design's order, then the user's own by name. DVC is asked once for all."""
+    names = {p.name: Study(p.name, p.title, p.arxiv, "not built") for p in PAPERS}
+    for file in sorted((root / "studies").glob("[!.]*/dvc.yaml")):
+        name = file.parent.name
+        names.setdefault(name, Study(name, "", None, "not built"))
+    looked = [_look(root, study) for study in names.values()]
+    files = [f"studies/{one.study.name}/dvc.yaml" for one in looked if isinstance(one, _Measured)]
+    status = dvc_status(root, *files) if files else {}
+    runs = Ledger(ledger_folder(root)).runs() if files else []
+    return [one if isinstance(one, Study) else _judged(root, one, status, runs) for one in looked]
+
+
+def _look(root: Path, study: Study) -> Study | _Measured:
+    where = f"studies/{study.name}"
+    folder = root / where
+    if not folder.is_dir():
+        return study
+    try:
+        if not (folder / "dvc.yaml").is_file():
+            raise UserError(f"{where}: no dvc.yaml; expected the study's pipeline")
+        try:
+            stages = read_dvc(folder)
+        except UserError as error:
+            raise UserError(f"{where}: {error.lines[0]}") from None
+        page = read_page(folder, where)
+        study = replace(study, title=study.title or page.title)
+        if page.headline is None:
+            return replace(study, state="begun")
+        maker = _maker(stages, page.headline, where)
+        value = measured(folder, page.headline, where)
+    except UserError as error:
+        return replace(study, state="broken", fault=error.lines[0])
+    if value is None:
+        return replace(study, state="not run")
+    line = page.headline
+    figure = Figure(line.label, value, line.file, line.key, line.published, line.source)
+    known = replace(study, state="measured", figure=figure)
+    return _Measured(known, stages, maker, f"{where}/{line.file}")
+
+
+def _maker(stages: dict[str, DvcStage], headline: Headline, where: str) -> DvcStage:
+    """The stage that writes the headline's file: a figure that none writes was typed by hand."""
+    for stage in stages.values():
+        if f"{where}/{headline.file}" in stage.outs:
+            return stage
+    raise UserError(
+        f"{where}/README.md: headline.file is {headline.file}, which no stage of its dvc.yaml "
+        "writes; expected an output"
+    )
+
+
+def _judged(
+    root: Path, one: _Measured, status: dict[str, list[Any]], runs: list[dict[str, Any]]
+) -> Study:
+    study, where = one.study, f"studies/{one.study.name}"
+    changed = {name: status.get(f"{where}/dvc.yaml:{name}", []) for name in one.stages}
+    lock = root / where / "dvc.lock"
+    known = (read_yaml(lock).get("stages") or {}) if lock.is_file() else {}
+    maker = one.maker.name
+    if maker not in known or _states(changed[maker]).get(one.path) == "modified":
+        fault = f"{one.path}: is not what stage {maker} wrote; run dvc repro {where}/dvc.yaml"
+        return replace(study, state="broken", figure=None, fault=fault)
+    because = tuple(_reasons(one, changed))
+    commit = _commit(root, one, runs)
+    recorded = None if commit else _recorded(root, f"{where}/dvc.lock")
+    return replace(
+        study,
+        state="stale" if because else "measured",
+        because=because,
+        commit=commit,
+        recorded=recorded,
+    )
+
+
+def _reasons(one: _Measured, changed: dict[str, list[Any]]) -> Iterator[str]:
+    """What changed since, in the maker and the stages above it; a failed gate below is no cause.
+
+    Data that the study's own stages made and that is gone (a fresh clone has none) changes nothing.
+    """
+    makers = {out: stage for stage in one.stages.values() for out in stage.outs}
+    above: set[str] = set()
+    pending = [one.maker]
+    while pending:
+        stage = pending.pop()
+        if stage.name not in above:
+            above.add(stage.name)
+            pending += [makers[dep] for dep in stage.deps if dep in makers]
+    told: dict[str, list[str]] = {}
+    for name in (name for name in one.stages if name in above):
+        lines = [entry for entry in changed[name] if isinstance(entry, str)]
+        for path, state in _states(changed[name]).items():
+            if not (path in makers and state in _GONE):
+                lines.append(f"{path} {state}")
+        for line in lines:
+            told.setdefault(line, []).append(name)
+    yield from (f"{line} ({', '.join(names)})" for line, names in told.items())
+
+
+def _states(entries: Iterable[Any]) -> dict[str, str]:
+    """Path -> state of the entries' files; of a file of parameters ``leaf -> state``."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        for group in entry.values() if isinstance(entry, dict) else ():
+            for path, state in group.items():
+                found |= state if isinstance(state, dict) else {path: str(state)}
+    return found
+
+
+def _commit(root: Path, one: _Measured, runs: list[dict[str, Any]]) -> str | None:
+    """The code's commit of the newest run that gave just these bytes; ``+`` if it was changed."""
+    where = f"studies/{one.study.name}"
+    file, digest = one.path.removeprefix(f"{where}/"), digest_file(root / one.path)
+    for run in runs:
+        mine = (run["stage"], run.get("study")) == (one.maker.name, where)
+        if mine and (run.get("outs") or {}).get(file) == digest:
+            code = run.get("code") or {}
+            commit = str(code.get("commit") or "")[:10]
+            return f"{commit}{'+' * bool(code.get('dirty'))}" if commit else None
+    return None
+
+
+def _recorded(root: Path, path: str) -> str | None:
+    """The last commit that changed a file; None without git, and for what is not committed."""
+    quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    command = ["git", "-C", str(root), "log", "-1", "--format=%H", "--", path]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=quiet)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip()[:10] or None if done.returncode == 0 else None

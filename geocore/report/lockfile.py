@@ -1,0 +1,106 @@
+"""``dvc.lock`` and the cache that its digests point into, read without DVC."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from geocore.config.load import leaves, parse_yaml
+from geocore.errors import UserError
+
+__all__ = ["CODE", "Cache", "Lock", "parse_lock"]
+
+CODE = ("geocore", "flows", "tasks")
+
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+_LARGEST = 32 * 2**20  # bytes of a file of the cache that is read whole
+
+
+@dataclass(frozen=True)
+class Lock:
+    """What the stages last read and gave: path -> md5 of ``deps`` and ``outs``, ``params``."""
+
+    deps: Mapping[str, str] = field(default_factory=dict)
+    outs: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def code(self) -> dict[str, str]:
+        """The dependencies that are code: files, and folders of files."""
+        return {path: md5 for path, md5 in self.deps.items() if path.split("/")[0] in CODE}
+
+    def data(self) -> dict[str, str]:
+        """All other files and folders that the stages read and gave."""
+        both = {**self.deps, **self.outs}
+        return {path: md5 for path, md5 in both.items() if path.split("/")[0] not in CODE}
+
+
+def parse_lock(text: str, owner: str) -> Lock:
+    """The ``dvc.lock`` of ``owner``, from its text; a ``UserError`` in one line if it is none."""
+    where = f"{owner}: dvc.lock"
+    deps: dict[str, str] = {}
+    outs: dict[str, str] = {}
+    params: dict[str, Any] = {}
+    try:
+        for stage in (parse_yaml(text, where).get("stages") or {}).values():
+            deps.update(_digests(stage.get("deps") or []))
+            outs.update(_digests(stage.get("outs") or []))
+            for values in (stage.get("params") or {}).values():
+                params.update(leaves(values))
+    except (AttributeError, KeyError, TypeError):
+        raise UserError(f"{where}: holds no stages; expected what dvc repro writes") from None
+    return Lock(deps, outs, params)
+
+
+def _digests(entries: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    for entry in entries:
+        if "md5" in entry:
+            yield str(entry["path"]), str(entry["md5"])
+
+
+class Cache:
+    """The files that DVC keeps by md5, on this machine."""
+
+    def __init__(self, root: Path) -> None:
+        self._files = _cache_folder(root) / "files" / "md5"
+
+    def path(self, md5: str) -> Path | None:
+        """Where the content of that digest lies; None if it does not."""
+        if not _MD5.fullmatch(md5):
+            return None
+        path = self._files / md5[:2] / md5[2:]
+        return path if path.is_file() else None
+
+    def read(self, md5: str) -> bytes | None:
+        """The content of that digest; None if it is not there or larger than 32 MiB."""
+        path = self.path(md5)
+        if path is None or path.stat().st_size > _LARGEST:
+            return None
+        return path.read_bytes()
+
+    def folder(self, md5: str) -> dict[str, str] | None:
+        """Relative path -> md5 of what a folder's ``.dir`` entry lists; None if it is not there."""
+        content = self.read(md5)
+        try:
+            return (
+                None
+                if content is None
+                else {str(entry["relpath"]): str(entry["md5"]) for entry in json.loads(content)}
+            )
+        except (ValueError, KeyError, TypeError):
+            return None  # damaged: as good as absent
+
+
+def _cache_folder(root: Path) -> Path:
+    """``.dvc/cache``, or what ``cache.dir`` of DVC's configuration says, from ``.dvc``."""
+    config = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        config.read([root / ".dvc" / "config", root / ".dvc" / "config.local"], encoding="utf-8")
+        chosen = config.get("cache", "dir", fallback="cache")
+    except (configparser.Error, UnicodeDecodeError):
+        chosen = "cache"
+    return root / ".dvc" / Path(chosen).expanduser()

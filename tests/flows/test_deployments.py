@@ -1,0 +1,297 @@
+"""``prefect.yaml`` on a real server, with a real worker: deployed, run, failed by a gate.
+
+The pipeline is two stages long: a script that writes what ``evaluate`` would, and the real gate.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from tests.flows.project import Project, copy_project
+
+MEASURE = """
+import json, pathlib, time, yaml
+toy = yaml.safe_load(open("params.yaml"))["toy"]
+value, bound = toy["accuracy"], toy["bound"]
+gate = {"metric": "accuracy", "value": value, "bound": bound, "sense": "min"}
+time.sleep(toy["seconds"])
+folder = pathlib.Path("results/evaluate")
+folder.mkdir(parents=True, exist_ok=True)
+(folder / "metrics.json").write_text(json.dumps({"test": {"accuracy": value, "n": 10}}))
+(folder / "gates.json").write_text(json.dumps({"accuracy_min": gate | {"passed": value >= bound}}))
+"""
+OUTS = [f"results/evaluate/{name}.json" for name in ("metrics", "gates")]
+PIPELINE = {
+    "evaluate": {
+        "cmd": "python measure.py",
+        "deps": ["measure.py"],
+        "params": ["toy.accuracy", "toy.bound"],
+        "metrics": [{path: {"cache": False}} for path in OUTS],
+    },
+    "gate": {"cmd": "python -m flows.gate", "deps": OUTS[1:]},
+}
+
+
+def short_project(target: Path, environment: dict[str, str]) -> Project:
+    project = copy_project(target, environment)
+    (target / "measure.py").write_text(MEASURE)
+    (target / "dvc.yaml").write_text(yaml.safe_dump({"stages": PIPELINE}, sort_keys=False))
+    runtime = yaml.safe_load((target / "params.yaml").read_text())["runtime"]
+    params = {"toy": {"accuracy": 0.75, "bound": 0.5, "seconds": 0}, "runtime": runtime}
+    (target / "params.yaml").write_text(yaml.safe_dump(params))
+    return project
+
+
+def runs(project: Project) -> list[dict[str, Any]]:
+    """The runs of the flow in the ledger, newest first."""
+    files = sorted((project.root / ".geocore/ledger").glob("[!.]*-repro-*.json"))
+    found: list[dict[str, Any]] = [json.loads(path.read_text()) for path in files]
+    return sorted(found, key=lambda entry: str(entry["started"]), reverse=True)
+
+
+def ask(project: Project, route: str, body: dict[str, Any] | None = None) -> Any:
+    """The server's answer: to a POST with a body, to a GET without."""
+    request = urllib.request.Request(
+        f"{project.environment['PREFECT_API_URL']}/{route}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.loads(answer.read())
+
+
+def artifacts(project: Project, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a run of the ledger published, by key."""
+    route = {"artifacts": {"flow_run_id": {"any_": [run["flow_run"]]}}}
+    return {found["key"]: found for found in ask(project, "artifacts/filter", route)}
+
+
+@pytest.fixture(scope="module")
+def deployed(server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project with its pipeline run once, by hand, and its deployments on the server."""
+    environment = {**server, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    project = short_project(tmp_path_factory.mktemp("deployed") / "a project", environment)
+    done = project.run("flows.repro")
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = project.run("flows.deployments", "deploy", "--create-pool")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[0] == "nightly: cron 0 3 * * * UTC, on work pool local"
+    return project
+
+
+@pytest.fixture(scope="module")
+def worker(deployed: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A worker of the work pool; yields its log."""
+    log = tmp_path_factory.mktemp("worker") / "log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.deployments", "worker"],
+            cwd=deployed.root,
+            env=deployed.environment,
+            stdout=stream,
+            stderr=stream,
+        )
+    try:
+        yield log
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def test_the_first_run_has_nothing_to_be_compared_with(deployed: Project) -> None:
+    first = runs(deployed)[-1]
+    assert first["state"] == "done"
+    found = artifacts(deployed, first)
+    assert set(found) == {"metrics"}
+    assert "no run to compare with" in found["metrics"]["description"]
+    rows = json.loads(found["metrics"]["data"])
+    assert [row["now"] for row in rows if row["metric"] == "evaluate.test.accuracy"] == [0.75]
+
+
+def test_what_stands_on_the_server(deployed: Project) -> None:
+    nightly = ask(deployed, "deployments/name/repro/nightly")
+    on_demand = ask(deployed, "deployments/name/repro/on-demand")
+    for found in (nightly, on_demand):
+        assert found["entrypoint"] == "flows/repro.py:repro"
+        assert found["work_pool_name"] == "local"
+        assert found["parameters"] == {"targets": None}
+        (step,) = found["pull_steps"]
+        assert list(step.values()) == [{"directory": str(deployed.root)}]
+    (schedule,) = nightly["schedules"]
+    assert schedule["active"]
+    assert schedule["schedule"] == {"cron": "0 3 * * *", "timezone": "UTC", "day_or": True}
+    assert nightly["global_concurrency_limit"]["limit"] == 1
+    assert nightly["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    assert on_demand["schedules"] == []
+    assert ask(deployed, "work_pools/local")["type"] == "process"
+
+
+def test_the_server_plans_the_next_nights(deployed: Project) -> None:
+    deployment = ask(deployed, "deployments/name/repro/nightly")["id"]
+    planned = {"deployments": {"id": {"any_": [deployment]}}}
+    deadline = time.monotonic() + 60
+    while not (runs := ask(deployed, "flow_runs/filter", planned)):
+        assert time.monotonic() < deadline, "the server's scheduler plans nothing: see its log"
+        time.sleep(0.5)
+    assert {run["expected_start_time"][11:] for run in runs} == {"03:00:00Z"}
+
+
+def test_a_run_on_demand_is_set_against_the_last_good_one(deployed: Project, worker: Path) -> None:
+    deployed.set(toy__accuracy=0.875)
+    before = runs(deployed)[0]
+    done = deployed.run("flows.deployments", "run", "on-demand")
+    assert done.returncode == 0, done.stdout + done.stderr + worker.read_text()
+    assert done.stdout.startswith("repro/on-demand: done in ")
+    now = runs(deployed)[0]
+    assert (now["state"], now["targets"]) == ("done", [])
+    assert now["compared_with"] == before["run"]
+    assert now["snapshot"]["metrics"]["evaluate.test.accuracy"] == 0.875
+    found = artifacts(deployed, now)
+    rows = {row["metric"]: row for row in json.loads(found["metrics"]["data"])}
+    assert rows["evaluate.test.accuracy"] == {
+        "metric": "evaluate.test.accuracy",
+        "last good": 0.75,
+        "now": 0.875,
+        "delta": 0.125,
+        "verdict": "better",
+        "gate": "",
+    }
+    assert rows["evaluate: accuracy"]["gate"] == "passed: expected at least 0.5 (gate.accuracy_min)"
+    page = deployed.root / ".geocore/comparisons" / f"{now['run']}.html"
+    assert f"({page.as_uri()})" in found["comparison"]["data"]
+    text = page.read_text()
+    assert before["run"] in text
+    assert now["run"] in text
+    compared = deployed.geocore("compare", before["run"], "workspace", "--json")
+    assert compared.returncode == 0, compared.stderr
+    assert '"evaluate.test.accuracy"' in compared.stdout
+
+
+def test_a_regression_past_a_gate_ends_as_failed(deployed: Project, worker: Path) -> None:
+    good = runs(deployed)[0]
+    deployed.set(toy__accuracy=0.25)
+    line = "stage gate failed: accuracy is 0.25; expected at least 0.5 (gate.accuracy_min)"
+    try:
+        done = deployed.run("flows.deployments", "run", "nightly")
+        now = runs(deployed)[0]
+    finally:
+        deployed.set(toy__accuracy=0.875)
+    assert (done.returncode, done.stderr) == (1, f"error: repro/nightly: {line}\n")
+    assert (now["state"], now["error"]) == ("failed", line)
+    flow_run = ask(deployed, f"flow_runs/{now['flow_run']}")
+    assert (flow_run["state"]["type"], flow_run["state"]["message"]) == ("FAILED", line)
+    assert now["compared_with"] == good["run"]
+    found = artifacts(deployed, now)
+    assert set(found) == {"metrics", "comparison"}
+    assert line in found["metrics"]["description"]
+    rows = {row["metric"]: row for row in json.loads(found["metrics"]["data"])}
+    gated = rows["evaluate: accuracy"]
+    assert (gated["last good"], gated["now"], gated["verdict"]) == (0.875, 0.25, "worse")
+    assert gated["gate"] == "failed: expected at least 0.5 (gate.accuracy_min)"
+    assert "Traceback" not in worker.read_text()
+
+
+def mistake(project: Project, *command: str) -> str:
+    """The one line that a mistake is told in."""
+    done = project.run("flows.deployments", *command)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_a_work_pool_that_does_not_exist_or_is_of_another_type(deployed: Project) -> None:
+    server = deployed.environment["PREFECT_API_URL"].removesuffix("/api")
+    path = deployed.root / "prefect.yaml"
+    text = path.read_text()
+    ask(deployed, "work_pools/", {"name": "harbour", "type": "docker"})
+    where = "error: prefect.yaml: deployment nightly: work pool"
+    try:
+        path.write_text(text.replace("name: local", "name: elsewhere"))
+        line = (
+            f"{where} 'elsewhere' does not exist on {server}; expected one of harbour, local: "
+            "create it with python -m flows.deployments deploy --create-pool"
+        )
+        assert mistake(deployed, "deploy", "nightly") == line
+        assert mistake(deployed, "worker") == line
+        path.write_text(text.replace("name: local", "name: harbour"))
+        line = f"{where} 'harbour' is of type docker on {server}; expected type process"
+        assert mistake(deployed, "deploy", "--create-pool") == line
+    finally:
+        path.write_text(text)
+
+
+def test_a_deployment_that_is_not_there(deployed: Project) -> None:
+    expected = "error: prefect.yaml: no deployment 'nigthly'; did you mean nightly?"
+    assert mistake(deployed, "run", "nigthly") == expected
+    assert mistake(deployed, "deploy", "nigthly") == expected
+
+
+def start_flow(project: Project, deployment: str, days_ago: int = 0) -> str:
+    """Ask for a run that was due some days ago; returns its id."""
+    due = datetime.now(UTC) - timedelta(days=days_ago)
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": due.isoformat()}}
+    route = f"deployments/{ask(project, f'deployments/name/repro/{deployment}')['id']}"
+    return str(ask(project, f"{route}/create_flow_run", {"state": state})["id"])
+
+
+def final_state(project: Project, flow_run: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 120
+    while True:
+        state: dict[str, Any] = ask(project, f"flow_runs/{flow_run}")["state"]
+        if state["type"] in ("COMPLETED", "FAILED", "CANCELLED", "CRASHED"):
+            return state
+        assert time.monotonic() < deadline, state
+        time.sleep(0.5)
+
+
+def measuring(project: Project) -> list[psutil.Process]:
+    """Processes of the project's pipeline that are in their first stage."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if "measure.py" in process.cmdline() and process.cwd() == str(project.root):
+                found.append(process)
+    return found
+
+
+@pytest.mark.slow
+def test_of_nights_that_were_missed_one_is_made_up_for(deployed: Project, worker: Path) -> None:
+    deployed.set(toy__accuracy=0.5, toy__seconds=5)
+    late = [start_flow(deployed, "nightly", days_ago) for days_ago in (3, 2, 1)]
+    states = sorted(final_state(deployed, flow_run)["type"] for flow_run in late)
+    assert states == ["CANCELLED", "CANCELLED", "COMPLETED"], worker.read_text()
+
+
+@pytest.mark.slow
+def test_a_cancelled_run_leaves_nothing_behind(deployed: Project, worker: Path) -> None:
+    deployed.set(toy__accuracy=0.625, toy__seconds=600)
+    flow_run = start_flow(deployed, "on-demand")
+    deadline = time.monotonic() + 120
+    while not measuring(deployed):
+        assert time.monotonic() < deadline, worker.read_text()
+        time.sleep(0.2)
+    ask(deployed, f"flow_runs/{flow_run}/set_state", {"state": {"type": "CANCELLING"}})
+    assert final_state(deployed, flow_run)["type"] == "CANCELLED"
+    assert measuring(deployed) == []
+    assert runs(deployed)[0]["state"] == "failed"
+    deployed.set(toy__seconds=0)
+    done = deployed.repro()
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,304 @@
+"""``synthesize``: exact firmware, the same bytes whatever happened, one line for each mistake."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from torch import Tensor
+
+from geocore.config.gate import GateParams
+from geocore.config.runtime import RuntimeParams
+from geocore.config.synthesize import SynthesizeParams
+from geocore.data.table import Table
+from geocore.edge.description import QuantisedModel
+from geocore.edge.reference import reference_logits
+from geocore.errors import UserError
+from geocore.pipeline import synthesis_parts
+from geocore.pipeline.progress import Progress
+from geocore.pipeline.stage import Job
+from geocore.pipeline.synthesize import STAGE
+from geocore.runs.digest import digest_file, digest_json
+from geocore.runs.store import Store
+from tests.pipeline.stages import blobs, write_raw
+
+SHAPE = (5, 4, 1)
+ROWS = 45
+VERBS = ["student-float", "student-quantised", "firmware", "firmware-predictions"]
+PARAMS: dict[str, Any] = {
+    "channels": (2,), "weight_bits": 4, "activation_bits": 3, "input_bits": 5, "seed": 0,
+    "epochs": 2, "quantised_epochs": 1, "batch_size": 8, "lr": 0.01, "io_type": "io_parallel",
+    "strategy": "Latency", "reuse_factor": 1, "backend": "Vitis", "clock_period": 5.0,
+    "part": "xczu9eg-ffvb1156-2-e",
+}  # fmt: skip
+BOUNDS = dict.fromkeys(GateParams.model_fields) | {
+    "firmware_mismatches_max": 0,
+    "firmware_loss_max": 1.0,
+}
+
+
+class KilledError(Exception):
+    """Stands for kill -9: nothing is done after it."""
+
+
+def write_table(root: Path, shape: tuple[int, int, int] = SHAPE) -> None:
+    split = (np.arange(ROWS) // 3 % 3).astype(np.uint8)
+    write_raw(root / "data/raw", blobs(ROWS, *shape), split=split)
+
+
+def job_in(root: Path, notes: dict[str, str] | None = None, **changes: Any) -> Job:
+    params = SynthesizeParams(**(PARAMS | changes))
+    values = {f"synthesize.{name}": v for name, v in params.model_dump(mode="json").items()}
+
+    def note(**values: Any) -> None:
+        if notes is not None:
+            notes.update(values.get("pieces", {}))
+
+    return Job(
+        stage=STAGE,
+        root=root,
+        sections={
+            "synthesize": params,
+            "gate": GateParams(**BOUNDS),
+            "runtime": RuntimeParams(device="cpu", threads=1, checkpoint_every=2, progress=False),
+        },
+        values=values,
+        inputs={"raw": digest_file(root / "data/raw/table.json")},
+        store=Store(root / "store"),
+        work=root / "work",
+        key=digest_json(values),
+        code="code",
+        progress=Progress(False),
+        note=note,
+    )
+
+
+def run(job: Job) -> dict[str, bytes]:
+    """Make and write the stage: every file below its outputs."""
+    STAGE.write(job, STAGE.make(job))
+    folder = job.root / "results/synthesize"
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+class Emulated:
+    """In the compiled library's place, where what it says is known and seconds matter."""
+
+    def __init__(self, model: QuantisedModel, change: Callable[[Tensor], Tensor]) -> None:
+        self._model, self._change = model, change
+
+    def logits(self, images: Tensor) -> Tensor:
+        return self._change(reference_logits(self._model, images))
+
+
+def emulate(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[Tensor], Tensor] = lambda logits: logits
+) -> None:
+    monkeypatch.setattr(
+        synthesis_parts,
+        "compile_firmware",
+        lambda sources, model, log: Emulated(model, change),
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+    """An undisturbed run, with its compiler."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    write_table(root)
+    return root, run(job_in(root))
+
+
+def made(root: Path, notes: dict[str, str]) -> list[str]:
+    """The parts that were made, in their order."""
+    verbs = {piece.key: piece.manifest["verb"] for piece in Store(root / "store").pieces()}
+    return [verbs[key] for key, how in notes.items() if how == "made" and verbs[key] in VERBS]
+
+
+def test_firmware_is_exact_and_the_metrics_say_so(
+    finished: tuple[Path, dict[str, bytes]],
+) -> None:
+    root, files = finished
+    metrics = json.loads(files["metrics.json"])
+    table = pq.read_table(root / "results/synthesize/predictions.parquet").to_pandas()
+    for split in ("val", "test"):
+        assert metrics[split]["n"] == 15
+        assert metrics[split]["mismatches"] == metrics[split]["reference_mismatches"] == 0
+        rows = table[table.split == split]
+        logits = {name: np.stack(rows[rows.model == name].logits) for name in rows.model.unique()}
+        assert np.array_equal(logits["firmware"], logits["quantised"])
+        assert not np.array_equal(logits["float"], logits["quantised"])
+        for name, group in rows.groupby("model"):
+            accuracy = metrics[split][name]["accuracy"]
+            assert (group.predicted == group.label).mean() == pytest.approx(accuracy)
+        lost = metrics[split]["float"]["accuracy"] - metrics[split]["firmware"]["accuracy"]
+        assert metrics[split]["accuracy_loss"] == lost
+    assert metrics["multiplications"] == 20 * 2 * 9 + 3 * 8
+    assert metrics["bit_operations"] == 20 * 2 * 9 * 4 * 5 + 3 * 8 * 4 * 3
+    assert metrics["parameters"] == 2 * 9 + 2 + 3 * 8 + 3
+    gates = json.loads(files["gates.json"])
+    assert gates["firmware_mismatches_max"]["passed"]
+    assert set(gates) == {"firmware_mismatches_max", "firmware_loss_max"}
+
+
+def test_the_outputs_stand_for_each_other(finished: tuple[Path, dict[str, bytes]]) -> None:
+    root, files = finished
+    folder = root / "results/synthesize"
+    # The integers beside the float weights are the whole network.
+    model = QuantisedModel.read(folder / "weights.safetensors", "quantised.")
+    raw = Table.open(root / "data/raw")
+    found = reference_logits(model, raw.images(raw.rows_of("test")).float() / 255)
+    table = pq.read_table(folder / "predictions.parquet").to_pandas()
+    rows = table[(table.model == "firmware") & (table.split == "test")]
+    assert np.array_equal(np.stack(rows.logits), found.numpy())
+    assert rows["sample"].tolist() == raw.column("sample")[raw.rows_of("test")].tolist()
+    with (folder / "layers.csv").open() as stream:
+        layers = list(csv.DictReader(stream))
+    assert [row["kind"] for row in layers] == ["input", "convolution", "max pooling", "dense"]
+    assert f"ap_{model.layers[0].accumulator} " in files["firmware/firmware/defines.h"].decode()
+    assert not [name for name in files if name.endswith((".so", ".o"))]  # sources alone
+
+
+@pytest.mark.parametrize("killed_in", VERBS)
+def test_a_killed_stage_goes_on_and_ends_the_same(
+    killed_in: str,
+    finished: tuple[Path, dict[str, bytes]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_table(tmp_path)
+    emulate(monkeypatch)
+    calls: list[str] = []
+    name = {"firmware": "write_firmware", "firmware-predictions": "compile_firmware"}.get(
+        killed_in, "fit"
+    )
+    real = getattr(synthesis_parts, name)
+    last = 2 if killed_in == "student-quantised" else 1
+
+    def killed(*arguments: Any, **more: Any) -> Any:
+        calls.append(killed_in)
+        if len(calls) == last:
+            raise KilledError
+        return real(*arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(synthesis_parts, name, killed)
+        with pytest.raises(KilledError):
+            STAGE.make(job_in(tmp_path))
+    left = tmp_path / "work/compiled-by-a-dead-process"
+    left.mkdir(parents=True, exist_ok=True)
+    notes: dict[str, str] = {}
+    assert run(job_in(tmp_path, notes)) == finished[1]
+    assert made(tmp_path, notes) == VERBS[VERBS.index(killed_in) :]
+    assert sorted(path.name for path in (tmp_path / "work").iterdir()) == ["firmware.log"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "remade"),
+    [
+        ({"clock_period": 2.0, "part": "xc7z020clg400-1"}, ["firmware"]),
+        ({"io_type": "io_stream"}, ["firmware", "firmware-predictions"]),
+        ({"weight_bits": 5}, VERBS[1:]),
+        ({"quantised_epochs": 2}, VERBS[1:]),
+        ({"epochs": 1}, VERBS),
+    ],
+)
+def test_a_part_is_made_again_only_for_what_decides_it(
+    changes: dict[str, Any],
+    remade: list[str],
+    finished: tuple[Path, dict[str, bytes]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_table(tmp_path)
+    shutil.copytree(finished[0] / "store", tmp_path / "store")
+    emulate(monkeypatch)
+    notes: dict[str, str] = {}
+    manifest = STAGE.make(job_in(tmp_path, notes, **changes))
+    assert made(tmp_path, notes) == remade
+    assert set(manifest["parts"]) <= notes.keys() and len(manifest["parts"]) == 4
+
+
+def test_firmware_that_differs_is_counted_and_not_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(logits: Tensor) -> Tensor:
+        logits[0, 1] += 2.0**-20
+        return logits
+
+    write_table(tmp_path)
+    emulate(monkeypatch, wrong)
+    files = run(job_in(tmp_path))
+    metrics = json.loads(files["metrics.json"])
+    assert (metrics["val"]["mismatches"], metrics["test"]["mismatches"]) == (1, 1)
+    assert metrics["test"]["reference_mismatches"] == 0
+    gate = json.loads(files["gates.json"])["firmware_mismatches_max"]
+    assert (gate["value"], gate["passed"]) == (1, False)
+
+
+def test_nothing_is_said_and_nothing_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_table(tmp_path)
+    emulate(monkeypatch)
+    state = torch.get_rng_state()
+    STAGE.make(job_in(tmp_path))
+    assert capfd.readouterr() == ("", "")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert "Interpreting Model" in (tmp_path / "work/firmware.log").read_text()
+
+
+def mistake(root: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> str:
+    """The line of a mistake that is told before anything is trained."""
+
+    def trained(*_: Any, **__: Any) -> None:
+        raise AssertionError("trained before the mistake was told")
+
+    monkeypatch.setattr(synthesis_parts, "fit", trained)
+    with pytest.raises(UserError) as error:
+        STAGE.make(job_in(root, **changes))
+    return str(error.value)
+
+
+def test_a_missing_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_table(tmp_path)
+    (tmp_path / "bash").symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert mistake(tmp_path, monkeypatch) == (
+        "g++: not found on PATH; expected a C++ compiler (Debian: apt install g++)"
+    )
+
+
+def test_an_image_too_small_for_the_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_table(tmp_path)
+    assert mistake(tmp_path, monkeypatch, channels=(2, 2, 2)) == (
+        "synthesize.channels has 3 blocks and images are 5 x 4; "
+        "expected images of at least 8 x 8 pixels, or fewer blocks"
+    )
+
+
+def test_images_without_a_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = np.zeros((ROWS, 20), np.uint8)
+    write_raw(tmp_path / "data/raw", blobs(ROWS, *SHAPE), label_kind="mask", label=mask)
+    assert mistake(tmp_path, monkeypatch) == (
+        f"{tmp_path / 'data/raw'}: label_kind is mask; expected class"
+    )
+
+
+def test_an_empty_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    split = np.zeros(ROWS, np.uint8)
+    write_raw(tmp_path / "data/raw", blobs(ROWS, *SHAPE), split=split)
+    assert mistake(tmp_path, monkeypatch) == (
+        f"{tmp_path / 'data/raw'}: the val split is empty; expected at least one sample"
+    )

@@ -1,0 +1,35 @@
+"""Pictures on a page: alike ones once, and none that makes it too heavy."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from geocore.report import pictures as module
+from geocore.report.pictures import gallery
+from tests.report.scene import png
+
+
+def test_alike_ones_stand_once_and_the_differing_first() -> None:
+    a = {"evaluate/pictures/same_one.png": png(1), "evaluate/pictures/z.png": png(2)}
+    b = {"evaluate/pictures/same_one.png": png(1), "evaluate/pictures/z.png": png(3)}
+    figures, left_out = gallery([("a", a), ("b", b), ("c", {"evaluate/pictures/z.png": png(2)})])
+    assert left_out == 0
+    assert [(figure.words, figure.differs) for figure in figures] == [
+        ("evaluate: z", True),
+        ("evaluate: same one", False),
+    ]
+    z, same = figures
+    assert [picture.owners for picture in z.pictures] == [("a", "c"), ("b",)]
+    assert same.absent == ("c",)
+    source = z.pictures[0].source
+    assert base64.b64decode(source.removeprefix("data:image/png;base64,")) == png(2)
+    assert (z.pictures[0].width, z.pictures[0].height) == (2, 2)
+
+
+def test_what_is_too_heavy_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_BUDGET", len(png(1)))
+    figures, left_out = gallery([("a", {"a.png": png(1), "b.png": png(2)})])
+    assert left_out == 1
+    assert [bool(figure.pictures[0].source) for figure in figures] == [True, False]
