@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import ClassVar, Literal
 
 from geocore.config.section import Section, untracked
@@ -20,5 +21,25 @@ class RuntimeParams(Section):
 
     device: Literal["cpu", "cuda"]
     threads: int = untracked(ge=0, le=1024, description="0: as many as this process may use")
+    workers: int = untracked(
+        ge=0, le=1024, description="processes for parts that do not need each other; 0: as cores"
+    )
     checkpoint_every: int = untracked(ge=1, description="optimiser steps between checkpoints")
     progress: bool = untracked(description="progress bars on a terminal, lines elsewhere")
+
+    def processes(self, parts: int) -> int:
+        """How many processes work on ``parts`` that do not need each other, at least 1.
+
+        As many as ``workers`` says; for 0 one for each ``threads`` of the cores that this process
+        may use, and one alone on a GPU or where ``threads`` takes all cores.
+        """
+        wanted = self.workers
+        if not wanted and self.threads and self.device == "cpu":
+            wanted = _cores() // self.threads
+        return max(1, min(wanted, parts))
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from geocore.config.runtime import RuntimeParams
 from geocore.config.train import TrainParams
 from geocore.data.table import Table
 from geocore.data.tabletype import TableType
+from geocore.ensembles.apart import Workers
 from geocore.ensembles.chunk import train_chunk, weights_name
 from geocore.ensembles.mixture import Mixture
 from geocore.ensembles.seeds import in_chunks, member_seeds
@@ -63,13 +65,14 @@ def ensemble(job: Job, folder: Path, wanted: TableType) -> Manifest:
     network = build(job.section(ModelParams), kind, len(classes), seeds[0]).to(device).eval()
     train_params = job.section(TrainParams)
     steps = train_params.epochs * steps_per_epoch(len(feeds["train"]), train_params)
-    trained, predicted = [], []
+    chunks = in_chunks(seeds, params.chunk)
     with job.progress.bar("ensemble", params.members * steps) as bar:
-        for start, chunk in enumerate(in_chunks(seeds, params.chunk)):
-            told = _Told(bar, params.members, start * params.chunk, steps)
-            trained.append(_train(job, chunk, kind, len(classes), feeds, told))
-            predicted.append(_predict(job, network, trained[-1], len(chunk), feeds))
-            told.members_done(len(chunk))
+        told = _Told(bar, params.members, steps)
+        trained = _train(job, chunks, kind, len(classes), feeds, told)
+        predicted = [
+            _predict(job, network, part, len(chunk), feeds)
+            for part, chunk in zip(trained, chunks, strict=True)
+        ]
     job.note(device=str(device))
     info = ModelInfo(
         params=job.section(ModelParams),
@@ -89,50 +92,88 @@ def ensemble(job: Job, folder: Path, wanted: TableType) -> Manifest:
     }
 
 
-@dataclass(frozen=True)
 class _Told:
-    """Where the bar stands: a chunk that begins with member ``first`` of ``members``."""
+    """How far each member is, from several threads, on one bar."""
 
-    bar: Bar
-    members: int
-    first: int
-    steps: int  # of a member that is not stopped early
+    def __init__(self, bar: Bar, members: int, steps: int) -> None:
+        self._bar, self._steps = bar, steps  # of a member that is not stopped early
+        self._done = [0] * members
+        self._lock = threading.Lock()
 
-    def step(self, place: int, state: TrainState) -> None:
-        words = f"member {self.first + place + 1} of {self.members}"
-        if state.curve:
-            words += f", validation NLL {state.curve[-1]['val_nll']:.4f}"
-        if state.step == 1:  # the one before may have stopped early
-            self.bar.start_at((self.first + place) * self.steps)
-        self.bar.advance(note=words)
+    def step(self, member: int, step: int, val_nll: float | None) -> None:
+        words = f"member {member + 1} of {len(self._done)}"
+        if val_nll is not None:
+            words += f", validation NLL {val_nll:.4f}"
+        self._show(member, step, words)
 
-    def members_done(self, count: int) -> None:
-        self.bar.start_at((self.first + count) * self.steps)
+    def trained(self, members: range) -> None:
+        for member in members:
+            self._show(member, self._steps, "")
+
+    def _show(self, member: int, step: int, words: str) -> None:
+        with self._lock:
+            self._done[member] = step
+            self._bar.start_at(sum(self._done), words)
 
 
 def _train(
     job: Job,
-    seeds: Sequence[int],
+    chunks: Sequence[Sequence[int]],
     kind: TableType,
     classes: int,
     feeds: Mapping[str, Feed],
     told: _Told,
-) -> Piece:
-    """The weights and curves of the members with those seeds, whatever ensemble they are in."""
+) -> list[Piece]:
+    """The weights and curves of each chunk of members, by their seeds.
 
-    def fill(folder: Path) -> dict[str, Any]:
+    With one process the chunks are trained here, one after the other; with more each in a process
+    of its own. The bytes are the same.
+    """
+    model, params = job.section(ModelParams), job.section(TrainParams)
+    runtime = job.section(RuntimeParams)
+    processes = runtime.processes(len(chunks))
+    size = len(chunks[0])
+
+    def here(number: int, folder: Path) -> dict[str, Any]:
+        def tell(place: int, state: TrainState) -> None:
+            nll = state.curve[-1]["val_nll"] if state.curve else None
+            told.step(number * size + place, state.step, nll)
+
         return train_chunk(
-            folder,
-            seeds,
-            job.section(ModelParams),
-            kind,
-            classes,
-            feeds["train"],
-            feeds["val"],
-            job.section(TrainParams),
-            on_step=told.step,
-        )
+            folder, chunks[number], model, kind, classes, feeds["train"], feeds["val"], params,
+            on_step=tell,
+        )  # fmt: skip
 
+    def part(number: int, fill: Callable[[int, Path], dict[str, Any]]) -> Piece:
+        found = _chunk_part(job, chunks[number], lambda folder: fill(number, folder))
+        told.trained(range(number * size, number * size + len(chunks[number])))
+        return found
+
+    if processes == 1:
+        return [part(number, here) for number in range(len(chunks))]
+
+    table = job.input("healpix")
+    with Workers(table, model, params, runtime.device, max(1, runtime.threads)) as workers:
+
+        def apart(number: int, folder: Path) -> dict[str, Any]:
+            return workers.train_chunk(
+                folder,
+                chunks[number],
+                lambda place, step, nll: told.step(number * size + place, step, nll),
+            )
+
+        pool = ThreadPoolExecutor(processes)
+        try:
+            waiting = [pool.submit(part, number, apart) for number in range(len(chunks))]
+            for done in as_completed(waiting):
+                done.result()  # the first that fails ends all
+            return [done.result() for done in waiting]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _chunk_part(job: Job, seeds: Sequence[int], fill: Callable[[Path], dict[str, Any]]) -> Piece:
+    """The members with those seeds, whatever ensemble they are in."""
     train = job.section(TrainParams).model_dump(mode="json")
     del train["seed"]  # each member has its own
     return make_part(

@@ -25,10 +25,10 @@ class Bar:
         self.done += by
         self._show(self.done, note)
 
-    def start_at(self, done: int) -> None:
-        """Count the work that an earlier run has already done."""
+    def start_at(self, done: int, note: str = "") -> None:
+        """Count all of the work that is done, whoever has done it."""
         self.done = done
-        self._show(done, "")
+        self._show(done, note)
 
 
 class Progress:

@@ -24,7 +24,7 @@ PROJECT = {
     "rotation": "none", "seed": 0,
 }  # fmt: skip
 RESAMPLE = {"nside": 8, "ordering": "nested", "faces": tuple(range(12)), "dtype": "float32"}
-RUNTIME = RuntimeParams(device="cpu", threads=1, checkpoint_every=50, progress=False)
+RUNTIME = RuntimeParams(device="cpu", threads=1, workers=1, checkpoint_every=50, progress=False)
 
 
 def stage_job(stage: Stage, root: Path, **changes: Any) -> Job:

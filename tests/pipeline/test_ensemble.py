@@ -118,6 +118,20 @@ def test_a_member_is_what_train_makes_of_its_seed(
         assert own == [{name: row[name] for name in own[0]} for row in csv.DictReader(stream)]
 
 
+def test_chunks_in_processes_give_the_same_bytes(
+    tmp_path: Path, undisturbed: dict[str, bytes]
+) -> None:
+    write_table(tmp_path)
+    notes: dict[str, Any] = {}
+    job = job_in(tmp_path, notes, chunk=1)
+    runtime = job.sections["runtime"].model_copy(update={"workers": 2})
+    job = dataclasses.replace(job, sections={**job.sections, "runtime": runtime})
+    assert run(job) == undisturbed
+    assert list(notes["pieces"].values()) == ["made"] * 7, (
+        "three chunks, their predictions, and the whole"
+    )
+
+
 def test_what_is_written_is_what_the_members_say(root: Path) -> None:
     table = Table.open(root / "data/healpix")
     predictions = pq.read_table(root / RESULTS / "predictions.parquet")
@@ -250,14 +264,15 @@ def test_killed_in_the_second_chunk_the_first_is_found(
         patch.setattr(torch.nn.functional, "nll_loss", nll_loss)
         STAGE.make(job_in(tmp_path))
     kept = {piece.key for piece in Store(tmp_path / "store").pieces()}
-    assert len(kept) == 2 and not (tmp_path / RESULTS).exists()
+    assert len(kept) == 1 and not (tmp_path / RESULTS).exists()
 
     notes: dict[str, Any] = {}
     job = job_in(tmp_path, notes)
     assert run(job) == undisturbed
     assert notes["pieces"].pop(job.key) == "made"
     assert {key for key, state in notes["pieces"].items() if state == "found"} == kept
-    assert list(notes["pieces"].values()).count("made") == 2
+    made = list(notes["pieces"].values()).count("made")
+    assert made == 3, "the second chunk, and what both predict"
 
 
 def test_a_second_time_it_is_found(tmp_path: Path) -> None:

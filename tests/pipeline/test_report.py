@@ -18,7 +18,7 @@ from geocore.runs.store import Store
 from tests.report.reader import Page
 from tests.report.scene import png
 
-RUNTIME = RuntimeParams(device="cpu", threads=1, checkpoint_every=50, progress=False)
+RUNTIME = RuntimeParams(device="cpu", threads=1, workers=1, checkpoint_every=50, progress=False)
 GATE = {"metric": "accuracy", "value": 0.98, "bound": 0.9, "sense": "min", "passed": True}
 FILES: dict[str, str | bytes] = {
     "results/evaluate/metrics.json": json.dumps(

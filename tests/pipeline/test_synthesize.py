@@ -68,7 +68,9 @@ def job_in(root: Path, notes: dict[str, str] | None = None, **changes: Any) -> J
         sections={
             "synthesize": params,
             "gate": GateParams(**BOUNDS),
-            "runtime": RuntimeParams(device="cpu", threads=1, checkpoint_every=2, progress=False),
+            "runtime": RuntimeParams(
+                device="cpu", threads=1, workers=1, checkpoint_every=2, progress=False
+            ),
         },
         values=values,
         inputs={"raw": digest_file(root / "data/raw/table.json")},

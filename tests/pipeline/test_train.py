@@ -62,6 +62,7 @@ def job_in(root: Path, notes: dict[str, Any] | None = None, **runtime: Any) -> J
     values: dict[str, Any] = {
         "device": "cpu",
         "threads": 1,
+        "workers": 1,
         "checkpoint_every": 2,
         "progress": False,
     }

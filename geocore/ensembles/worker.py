@@ -1,0 +1,84 @@
+"""A chunk of an ensemble in a process of its own: ``python -m geocore.ensembles.worker``.
+
+The request is a line of JSON on standard input. Answers are lines of JSON on standard output:
+``{"place", "step", "val_nll"}`` now and then, at the end ``{"done"}`` or ``{"error"}``. When
+standard input ends, whoever asked is gone, and so is the worker.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from geocore.config.model import ModelParams
+from geocore.config.train import TrainParams
+from geocore.data.table import Table
+from geocore.ensembles.chunk import train_chunk
+from geocore.errors import UserError
+from geocore.train.device import resolve
+from geocore.train.feed import table_feed
+from geocore.train.state import TrainState
+
+_TOLD_EVERY = 0.5  # seconds
+
+
+def main() -> int:
+    """Train what the request asks for; the exit code of a user's mistake is 2."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever asked
+    request = json.loads(sys.stdin.readline())
+    threading.Thread(target=_watch, daemon=True).start()
+    try:
+        _answer(done=_train(request))
+    except UserError as error:
+        _answer(error=list(error.lines))
+        return error.exit_code
+    return 0
+
+
+def _train(request: dict[str, Any]) -> dict[str, Any]:
+    torch.set_num_threads(request["threads"])
+    device = resolve(request["device"])
+    table = Table.open(Path(request["table"]))
+    told = [0.0]
+
+    def tell(place: int, state: TrainState) -> None:
+        if time.monotonic() - told[0] > _TOLD_EVERY:
+            told[0] = time.monotonic()
+            nll = state.curve[-1]["val_nll"] if state.curve else None
+            _answer(place=place, step=state.step, val_nll=nll)
+
+    return train_chunk(
+        Path(request["folder"]),
+        request["seeds"],
+        ModelParams.model_validate_json(json.dumps(request["model"])),
+        table.info.type,
+        len(table.info.classes),
+        table_feed(table, "train", device),
+        table_feed(table, "val", device),
+        TrainParams.model_validate_json(json.dumps(request["train"])),
+        on_step=tell,
+    )
+
+
+def _answer(**values: Any) -> None:
+    sys.stdout.write(json.dumps(values) + "\n")
+    sys.stdout.flush()
+
+
+def _watch() -> None:
+    """End this process once the other end of standard input is closed."""
+    while os.read(0, 4096):
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
