@@ -14,8 +14,9 @@ __all__ = ["EnsembleParams"]
 class EnsembleParams(Section):
     """``ensemble``: networks that are trained as ``train`` trains one, but for their seeds.
 
-    ``chunk`` decides what a killed run makes again. It moves no bit today, members being trained
-    one after the other; it is tracked, because it may where they are trained as one program.
+    ``chunk`` decides what a killed run makes again, and which members are found when it or
+    ``members`` changes: whole chunks. It moves no bit today, members being trained one by one; it
+    is tracked, because it may where they are trained as one program.
     """
 
     title: ClassVar[str] = "ensemble"

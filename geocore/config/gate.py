@@ -23,7 +23,10 @@ class GateParams(Section):
         ge=0, description="relative equivariance error of the whole network under 90 degrees"
     )
     ensemble_nll_ratio_max: float | None = Field(
-        gt=0, description="test NLL of the mean logits over that of the best member"
+        gt=0, description="test NLL of the mean logits over the chosen member's"
+    )
+    ensemble_ece_ratio_max: float | None = Field(
+        gt=0, description="test calibration error of the mean logits over the mean member's"
     )
     ntk_accuracy_min: float | None = Field(ge=0, le=1, description="of kernel regression")
     firmware_mismatches_max: int | None = Field(

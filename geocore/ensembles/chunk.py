@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_file
 
 from geocore.config.model import ModelParams
 from geocore.config.train import TrainParams
-from geocore.data.tabletype import TableType
+from geocore.data.table import Table
 from geocore.ensembles.members import train_member
 from geocore.runs.atomic import write_json
-from geocore.train.feed import Feed
+from geocore.train.feed import table_feed
 from geocore.train.state import TrainState
 
 __all__ = ["train_chunk", "weights_name"]
@@ -23,26 +24,27 @@ def train_chunk(
     folder: Path,
     seeds: Sequence[int],
     model: ModelParams,
-    kind: TableType,
-    classes: int,
-    training: Feed,
-    validation: Feed,
     params: TrainParams,
+    table: Table,
+    device: torch.device,
     *,
     on_step: Callable[[int, TrainState], None] = lambda place, state: None,
 ) -> dict[str, Any]:
     """Train a member a seed, as ``train_member`` does, and write them into ``folder``.
 
+    They learn from the ``train`` split of the table's maps, and are stopped by its ``val`` split.
+
     There is ``weights_name(place)`` for the best weights of each, by its place in ``seeds``, and
     ``curves.json``, a list of a curve a member. Returns ``{"training": [...]}``: how each training
     went. ``on_step(place, state)`` is called after every optimiser step.
     """
+    training, validation = (table_feed(table, split, device) for split in ("train", "val"))
     curves, went = [], []
     for place, seed in enumerate(seeds):
         state = train_member(
             model,
-            kind,
-            classes,
+            table.info.type,
+            len(table.info.classes),
             training,
             validation,
             params,

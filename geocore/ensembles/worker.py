@@ -24,7 +24,6 @@ from geocore.data.table import Table
 from geocore.ensembles.chunk import train_chunk
 from geocore.errors import UserError
 from geocore.train.device import resolve
-from geocore.train.feed import table_feed
 from geocore.train.state import TrainState
 
 _TOLD_EVERY = 0.5  # seconds
@@ -45,8 +44,6 @@ def main() -> int:
 
 def _train(request: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(request["threads"])
-    device = resolve(request["device"])
-    table = Table.open(Path(request["table"]))
     told = [0.0]
 
     def tell(place: int, state: TrainState) -> None:
@@ -59,11 +56,9 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
         Path(request["folder"]),
         request["seeds"],
         ModelParams.model_validate_json(json.dumps(request["model"])),
-        table.info.type,
-        len(table.info.classes),
-        table_feed(table, "train", device),
-        table_feed(table, "val", device),
         TrainParams.model_validate_json(json.dumps(request["train"])),
+        Table.open(Path(request["table"])),
+        resolve(request["device"]),
         on_step=tell,
     )
 

@@ -49,10 +49,10 @@ def read_ensemble(
     """The ensemble by each of its two means, ``ensemble`` and ``ensemble_logits``.
 
     The mean of the probabilities is the Bayesian mixture, to which entropy and mutual information
-    belong. Of members that are well calibrated it is too unsure; the mean of the logits is not,
-    and its limit of many wide members is the regression with the tangent kernel. With either goes
-    how the members do one by one, and ``nll_ratio``: the NLL over that of the member with the best
-    validation NLL, the one that a user without an ensemble would take.
+    belong. Of members that are well calibrated it is too unsure (Rahaman and Thiery,
+    arXiv:2007.08792); the mean of the logits is less so. With either go ``nll_ratio``, the NLL
+    over that of the chosen member, the one with the best validation NLL, and ``ece_ratio``, the
+    calibration error over the members' mean. How the members do one by one stands with the first.
 
     ``like`` are the network's test predictions, of the same samples.
     """
@@ -71,15 +71,19 @@ def read_ensemble(
     for split in mixture:
         scores = [own[split].summary(bins) for own in each]
         alone = chosen[split].headline()["nll"]
-        about = {
+        about: dict[str, Any] = {
             "count": len(each),
             "chosen_nll": alone,
             **{name: _spread([s[name] for s in scores]) for name in ("accuracy", "nll", "ece")},
         }
         there = rows.filter(pc.equal(rows["split"], split))
         for mean in means:
-            nll = mean.found[split].headline()["nll"]
-            mean.more[split] = {"nll_ratio": nll / alone if alone > 0 else None}
+            own = mean.found[split].summary(bins)
+            typical = about["ece"]["mean"]
+            mean.more[split] = {
+                "nll_ratio": own["nll"] / alone if alone > 0 else None,
+                "ece_ratio": own["ece"] / typical if typical > 0 else None,
+            }
         means[0].more[split] |= {
             "entropy": float(entropy(mixture[split].probabilities).mean()),
             **{name: float(pc.mean(there[name]).as_py()) for name in _UNCERTAINTIES},

@@ -68,7 +68,7 @@ def ensemble(job: Job, folder: Path, wanted: TableType) -> Manifest:
     chunks = in_chunks(seeds, params.chunk)
     with job.progress.bar("ensemble", params.members * steps) as bar:
         told = _Told(bar, params.members, steps)
-        trained = _train(job, chunks, kind, len(classes), feeds, told)
+        trained = _train(job, chunks, table, device, told)
         predicted = [
             _predict(job, network, part, len(chunk), feeds)
             for part, chunk in zip(trained, chunks, strict=True)
@@ -119,9 +119,8 @@ class _Told:
 def _train(
     job: Job,
     chunks: Sequence[Sequence[int]],
-    kind: TableType,
-    classes: int,
-    feeds: Mapping[str, Feed],
+    table: Table,
+    device: torch.device,
     told: _Told,
 ) -> list[Piece]:
     """The weights and curves of each chunk of members, by their seeds.
@@ -139,10 +138,7 @@ def _train(
             nll = state.curve[-1]["val_nll"] if state.curve else None
             told.step(number * size + place, state.step, nll)
 
-        return train_chunk(
-            folder, chunks[number], model, kind, classes, feeds["train"], feeds["val"], params,
-            on_step=tell,
-        )  # fmt: skip
+        return train_chunk(folder, chunks[number], model, params, table, device, on_step=tell)
 
     def part(number: int, fill: Callable[[int, Path], dict[str, Any]]) -> Piece:
         found = _chunk_part(job, chunks[number], lambda folder: fill(number, folder))
@@ -152,8 +148,7 @@ def _train(
     if processes == 1:
         return [part(number, here) for number in range(len(chunks))]
 
-    table = job.input("healpix")
-    with Workers(table, model, params, runtime.device, max(1, runtime.threads)) as workers:
+    with Workers(table.folder, model, params, runtime.device, max(1, runtime.threads)) as workers:
 
         def apart(number: int, folder: Path) -> dict[str, Any]:
             return workers.train_chunk(
@@ -173,7 +168,11 @@ def _train(
 
 
 def _chunk_part(job: Job, seeds: Sequence[int], fill: Callable[[Path], dict[str, Any]]) -> Piece:
-    """The members with those seeds, whatever ensemble they are in."""
+    """The members with those seeds, whatever ensemble they are in.
+
+    ``fill`` hands on the sections, the table and the seeds, and chooses nothing, so that the key
+    need not stand for this module.
+    """
     train = job.section(TrainParams).model_dump(mode="json")
     del train["seed"]  # each member has its own
     return make_part(
@@ -216,7 +215,7 @@ def _predict(
         fill,
         parameters={"batch_size": batch_size},
         inputs={**job.inputs, "chunk": digest_json(chunk.manifest["files"])},
-        code=["geocore.pipeline.ensembling"],
+        code=[__name__],
         device=job.section(RuntimeParams).device,
     )
 

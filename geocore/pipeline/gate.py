@@ -24,8 +24,12 @@ _BOUNDS: dict[str, dict[str, tuple[str, str, tuple[str, ...]]]] = {
             "quarter_turn_error", "max", ("equivariance", "quarter_turn", "logits", "max")
         ),
         "ensemble_nll_ratio_max": (
-            "nll of the ensemble's mean logits over the best member's", "max",
+            "nll of the members' mean logits over the chosen member's", "max",
             ("ensemble_logits", "test", "nll_ratio"),
+        ),
+        "ensemble_ece_ratio_max": (
+            "calibration error of the members' mean logits over the mean member's", "max",
+            ("ensemble_logits", "test", "ece_ratio"),
         ),
         "ntk_accuracy_min": ("ntk's accuracy", "min", ("ntk", "test", "accuracy")),
     },
@@ -57,7 +61,7 @@ def gates(stage: str, metrics: Mapping[str, Any], params: GateParams) -> dict[st
             "metric": metric, "value": value, "bound": bound, "sense": sense, "passed": passed
         }  # fmt: skip
         if value is None:
-            reason = metrics[path[0]].get(f"{path[1]}_reason", "it is not finite")
+            reason = metrics[path[0]].get(f"{path[1]}_reason", "it could not be measured")
             found[name]["reason"] = reason
     return found
 

@@ -106,7 +106,7 @@ class BlockedKernel:
     def _block(self, rows: Batches, i: int, columns: Batches, j: int) -> Mapping[str, Tensor]:
         def fill(folder: Path) -> None:
             found = self._kernel(rows[i], columns[j])
-            _require_finite(found, self._kernel.architecture)
+            _require_finite(found, self._kernel.architecture, self._job.params_file)
             save_file(found, folder / _FILE)
 
         part = make_part(
@@ -115,7 +115,7 @@ class BlockedKernel:
             fill,
             parameters={**asdict(self._kernel.architecture), "shape": list(self._kernel.shape)},
             inputs={"left": rows.digests[i], "right": columns.digests[j]},
-            code=["geocore.kernels.block"],
+            code=[__name__],
             dtype="float64",
         )
         self.parts.append(part.key)
@@ -124,13 +124,13 @@ class BlockedKernel:
 
 
 def _require_finite(
-    found: Mapping[str, npt.NDArray[np.float64]], architecture: Architecture
+    found: Mapping[str, npt.NDArray[np.float64]], architecture: Architecture, where: str
 ) -> None:
     for values in found.values():
         wrong = values[~np.isfinite(values)]
         if len(wrong):
             raise UserError(
-                f"params.yaml: ntk.depth is {architecture.depth} and ntk.weight_std "
+                f"{where}: ntk.depth is {architecture.depth} and ntk.weight_std "
                 f"{architecture.weight_std:g}: the kernel has an entry {wrong[0]}; "
                 "expected a network whose kernel float64 holds"
             )

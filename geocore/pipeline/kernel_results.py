@@ -52,9 +52,15 @@ class Regression:
     splits: Mapping[str, RegressedSplit]
 
     def predictions(self, split: str) -> Predictions:
-        """The split's predictions at the fitted temperature."""
+        """The split's predictions at the fitted temperature.
+
+        An infinite one makes all classes alike to one part in a million, and keeps their order:
+        what is predicted is the mean's largest class whatever the scale.
+        """
         own = self.splits[split]
-        return Predictions(own.samples, own.labels, own.mean / self.temperature)
+        flattest = 1e6 * max(float(own.mean.abs().max()), 1e-300)
+        scale = min(self.temperature, flattest)
+        return Predictions(own.samples, own.labels, own.mean / scale)
 
     def summary(self) -> dict[str, Any]:
         """Validation accuracy and NLL, temperature, and how well the problem is conditioned."""

@@ -46,7 +46,7 @@ def kernel_twin(job: Job, folder: Path, wanted: TableType) -> Manifest:
     feeds = {split: table_feed(table, split, cpu) for split in ("train", *_HELD_OUT)}
     for feed in feeds.values():
         feed.require_classes(len(classes), where)
-    _require_fit(params, len(feeds["train"]), table.info.type, where)
+    _require_fit(job, len(feeds["train"]), table.info.type, where)
 
     order = stratified_order(feeds["train"].labels.numpy(), params.seed)
     chosen = torch.from_numpy(order[: params.subset])
@@ -61,16 +61,18 @@ def kernel_twin(job: Job, folder: Path, wanted: TableType) -> Manifest:
     return {**written, "parts": parts}
 
 
-def _require_fit(params: NtkParams, training: int, kind: TableType, where: str) -> None:
+def _require_fit(job: Job, training: int, kind: TableType, where: str) -> None:
+    params = job.section(NtkParams)
     if params.subset > training:
         raise UserError(
-            f"params.yaml: ntk.subset is {params.subset}; expected an integer from 1 to the "
+            f"{job.params_file}: ntk.subset is {params.subset}; expected an integer from 1 to the "
             f"{training} training samples of {where}"
         )
     nside = kind.nside or 0
     if params.network == "healpix" and nside % 2**params.depth:
         raise UserError(
-            f"params.yaml: ntk.depth is {params.depth} and the maps of {where} have nside {nside}; "
+            f"{job.params_file}: ntk.depth is {params.depth} and the maps of {where} have nside "
+            f"{nside}; "
             f"expected an nside of at least {2**params.depth} for so many levels of patches"
         )
 
@@ -83,9 +85,11 @@ def _kernels(
     architecture = Architecture(
         params.network, params.depth, params.activation, params.weight_std, params.bias_std
     )
-    training = Batches(feeds["train"], chosen, params.block, architecture)
+    # A batch is filled up to its size, so none larger than what there is.
+    size = min(params.block, max(len(chosen), *(len(feeds[split]) for split in _HELD_OUT)))
+    training = Batches(feeds["train"], chosen, size, architecture)
     held_out = {
-        split: Batches(feeds[split], torch.arange(len(feeds[split])), params.block, architecture)
+        split: Batches(feeds[split], torch.arange(len(feeds[split])), size, architecture)
         for split in _HELD_OUT
     }
     kernel = BlockKernel(architecture, training[0].shape, job.section(RuntimeParams).threads)

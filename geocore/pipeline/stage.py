@@ -82,6 +82,11 @@ class Job:
         """The same job, with what it notes going to a run of the ledger."""
         return dataclasses.replace(self, note=note)
 
+    @property
+    def params_file(self) -> str:
+        """What errors call the file of the parameters, from the project's root."""
+        return (Path(self.study) / "params.yaml").as_posix()
+
     def input(self, name: str) -> Path:
         """Where the input of that name lies."""
         return self.root / self.study / self.stage.takes[name].path

@@ -77,7 +77,7 @@ class Synthesis:
             build,
             parameters=self._of("channels", "seed", "epochs", "batch_size", "lr"),
             inputs=self._raw,
-            code=("geocore.edge.student", "geocore.edge.fitting"),
+            code=[__name__],
         )
         seeded.load_state_dict(load_file(piece.file("weights.safetensors")))
         return piece, seeded.eval()
@@ -117,7 +117,7 @@ class Synthesis:
                 "seed", "quantised_epochs", "batch_size", "lr",
             ),
             inputs=self._raw | {"float": digest_file(given.file("weights.safetensors"))},
-            code=("geocore.edge.quantised", "geocore.edge.fitting", "geocore.edge.qonnx_file"),
+            code=[__name__],
         )  # fmt: skip
         return piece, QuantisedModel.read(piece.file("integers.safetensors"))
 
@@ -136,7 +136,7 @@ class Synthesis:
                 "io_type", "strategy", "reuse_factor", "backend", "clock_period", "part"
             ),
             inputs=self._quantised(given),
-            code=("geocore.edge.firmware",),
+            code=[__name__],
         )
 
     def firmware_predictions(
@@ -167,7 +167,7 @@ class Synthesis:
             build,
             parameters={},
             inputs=self._raw | {"sources": wanted},
-            code=("geocore.edge.compiled",),
+            code=[__name__],
         )
         return piece, load_file(piece.file("logits.safetensors"))
 

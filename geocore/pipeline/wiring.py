@@ -57,6 +57,15 @@ def _pipeline_faults(root: Path, study: str) -> list[str]:
         found += error.lines
     for name, stage in declared.items():
         found += _stage_faults(root, study, written[name], stage)
+    made = {f"{study}{port.path}": n for n, st in declared.items() for port in st.gives.values()}
+    for name, stage in declared.items():
+        for port in stage.takes.values():
+            given = f"{study}{port.path}"
+            if port.optional and given in made and given not in written[name].deps:
+                found.append(
+                    f"{study}dvc.yaml: stage {name}: deps lack {given}; expected what "
+                    f"{made[given]} gives, since it is a stage here"
+                )
     if sections is not None:
         found += [f"{study}{': ' * bool(study)}{line}" for line in _type_faults(declared, sections)]
     return found

@@ -16,7 +16,6 @@ from geocore.data.table import Table
 from geocore.ensembles.apart import Workers
 from geocore.ensembles.chunk import train_chunk
 from geocore.errors import UserError
-from geocore.train.feed import table_feed
 from tests.models.encoders import model_params
 from tests.pipeline.test_train import write_table
 from tests.train.scenes import CPU, train_params
@@ -34,9 +33,7 @@ def test_the_bytes_are_those_of_a_training_here(tmp_path: Path) -> None:
     for folder in (here, there):
         folder.mkdir()
     table = Table.open(tmp_path / "data/healpix")
-    training, validation = (table_feed(table, split, CPU) for split in ("train", "val"))
-    params = train_params(epochs=2, seed=1)
-    own = train_chunk(here, [7, 8], MODEL, table.info.type, 3, training, validation, params)
+    own = train_chunk(here, [7, 8], MODEL, train_params(epochs=2, seed=1), table, CPU)
     steps: list[tuple[int, int, float | None]] = []
     with workers(tmp_path) as pool:
         other = pool.train_chunk(there, [7, 8], lambda *step: steps.append(step))

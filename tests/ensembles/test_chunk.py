@@ -8,11 +8,14 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from geocore.data.table import Table
 from geocore.ensembles.chunk import train_chunk, weights_name
 from geocore.ensembles.members import train_member
 from geocore.runs.closure import import_closure
+from geocore.train.feed import table_feed
 from tests.models.encoders import model_params
-from tests.train.scenes import TABLE, feeds, train_params
+from tests.pipeline.test_train import write_table
+from tests.train.scenes import CPU, train_params
 
 MODEL = model_params(depths=(1, 1), heads=(1, 2), dropout=0.3)
 SEEDS = (11, 5, 8)
@@ -20,23 +23,26 @@ PARAMS = train_params(epochs=2)
 
 
 def test_members_depend_on_nothing_of_each_other(tmp_path: Path) -> None:
+    write_table(tmp_path)  # 20 samples to train, 10 to validate, 10 to test
+    table, folder = Table.open(tmp_path / "data/healpix"), tmp_path / "chunk"
+    folder.mkdir()
     told: list[tuple[int, int]] = []
     values = train_chunk(
-        tmp_path,
+        folder,
         SEEDS,
         MODEL,
-        TABLE,
-        3,
-        *feeds(),
         PARAMS,
+        table,
+        CPU,
         on_step=lambda place, state: told.append((place, state.step)),
     )
-    curves = json.loads((tmp_path / "curves.json").read_text())
-    assert len(list(tmp_path.iterdir())) == 4
+    curves = json.loads((folder / "curves.json").read_text())
+    assert len(list(folder.iterdir())) == 4
     assert told == [(place, step) for place in range(3) for step in range(1, 7)]
+    training, validation = (table_feed(table, split, CPU) for split in ("train", "val"))
     for place, seed in enumerate(SEEDS):
-        alone = train_member(MODEL, TABLE, 3, *feeds(), PARAMS, seed)
-        weights = load_file(tmp_path / weights_name(place))
+        alone = train_member(MODEL, table.info.type, 3, training, validation, PARAMS, seed)
+        weights = load_file(folder / weights_name(place))
         assert weights.keys() == alone.best_weights.keys()
         assert all(torch.equal(weights[name], alone.best_weights[name]) for name in weights)
         assert curves[place] == alone.curve

@@ -194,7 +194,8 @@ def test_a_regression_past_a_gate_ends_as_failed(deployed: Project, worker: Path
         now = runs(deployed)[0]
     finally:
         deployed.set(toy__accuracy=0.875)
-    assert (done.returncode, done.stderr) == (1, f"error: repro/nightly: {line}\n")
+    # On a busy machine the worker's last sign of life may be too old, and that is told before.
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, f"error: repro/nightly: {line}")
     assert (now["state"], now["error"]) == ("failed", line)
     flow_run = ask(deployed, f"flow_runs/{now['flow_run']}")
     assert (flow_run["state"]["type"], flow_run["state"]["message"]) == ("FAILED", line)

@@ -1,5 +1,5 @@
 """kill -9 at a random moment of ``ensemble``, ``ntk`` and ``synthesize``: parts that were finished
-are not made again, and the results are those of a run without trouble, byte by byte.
+are found and not made again, and the results are those of a run without trouble, byte by byte.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -30,18 +30,27 @@ def prepared(server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     yield project
 
 
+@dataclass(frozen=True)
+class Undisturbed:
+    """Of a stage that ran without trouble: its outputs' digest, and how many parts it made."""
+
+    digest: str
+    parts: int
+
+
 @pytest.fixture(scope="module")
-def undisturbed(prepared: Project) -> Iterator[tuple[dict[str, str], dict[str, float]]]:
-    """Digests of the outputs of runs without trouble, and how long they took."""
+def undisturbed(prepared: Project) -> Iterator[dict[str, Undisturbed]]:
+    """Of each stage, what a run without trouble leaves."""
     project = copy_of(prepared, "undisturbed")
-    digests, seconds = {}, {}
+    found = {}
     for stage in STAGES:
-        started = time.monotonic()
         done = project.repro("-s", stage)
         assert done.returncode == 0, done.stdout + done.stderr
-        seconds[stage] = time.monotonic() - started
-        digests[stage] = digest_tree(project.root / "results" / stage)
-    yield digests, seconds
+        notes = pieces(project, stage)
+        assert set(notes.values()) == {"made"}
+        digest = digest_tree(project.root / "results" / stage)
+        found[stage] = Undisturbed(digest, len(notes) - 1)  # the stage's own piece is no part
+    yield found
 
 
 def copy_of(project: Project, name: str) -> Project:
@@ -51,9 +60,8 @@ def copy_of(project: Project, name: str) -> Project:
 
 
 def pieces(project: Project, stage: str) -> dict[str, str]:
-    """What the newest run of the stage noted of its pieces, as far as it came."""
-    runs = project.runs(stage)
-    return dict(runs[0].get("pieces") or {}) if runs else {}
+    """What the newest run of the stage noted of its pieces."""
+    return dict(project.runs(stage)[0].get("pieces") or {})
 
 
 def stored(project: Project) -> set[str]:
@@ -62,18 +70,28 @@ def stored(project: Project) -> set[str]:
     return {path.parent.name for path in found}
 
 
-def kill_after(project: Project, stage: str, seconds: float) -> None:
-    """Start the stage and kill its whole session after that time, if it has not ended by then."""
+def kill_when(project: Project, stage: str, parts: int, pause: float) -> set[str]:
+    """Start the stage; kill its whole session when it has made so many parts, after a pause.
+
+    Returns the keys of the parts that were finished.
+    """
+    before = stored(project)
     process = project.start("dvc", "repro", "-s", stage)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.communicate(timeout=seconds)
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
+    try:
+        deadline = time.monotonic() + 120
+        while len(stored(project) - before) < parts and time.monotonic() < deadline:
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.005)
+        time.sleep(pause)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+    return stored(project) - before
 
 
 def moments() -> Iterator[object]:
-    """One moment of each stage every day, three when there is time; drawn anew each time."""
+    """One moment of each stage every day, three more when there is time; drawn anew each time."""
     for number in range(4):
         for stage in STAGES:
             marks = [pytest.mark.slow] if number else []
@@ -82,20 +100,23 @@ def moments() -> Iterator[object]:
 
 @pytest.mark.parametrize(("stage", "number"), moments())
 def test_finished_parts_are_not_made_again(
-    prepared: Project,
-    undisturbed: tuple[dict[str, str], dict[str, float]],
-    stage: str,
-    number: int,
+    prepared: Project, undisturbed: dict[str, Undisturbed], stage: str, number: int
 ) -> None:
-    digests, seconds = undisturbed
-    share = random.SystemRandom().uniform(0.3, 0.95)  # the first third is imports
+    wanted = undisturbed[stage]
+    drawn = random.SystemRandom()
+    parts, pause = drawn.randint(1, max(1, wanted.parts - 2)), drawn.uniform(0, 0.3)
+    told = f"{stage} was killed {pause:.3f} s after part {parts} of {wanted.parts}"
     project = copy_of(prepared, f"{stage}-{number}")
-    kill_after(project, stage, share * seconds[stage])
-    told = f"{stage} was killed at {share:.0%} of {seconds[stage]:.1f} s"
-    finished = stored(project)
+    finished = kill_when(project, stage, parts, pause)
+    assert len(finished) >= parts, told
+    killed = project.runs(stage)[0]
+    assert killed["state"] in ("died", "done"), told
     done = project.repro("-s", stage)
     assert done.returncode == 0, f"{told}\n{done.stdout}{done.stderr}"
-    again = {key for key, how in pieces(project, stage).items() if how == "made"}
-    assert not again & finished, told
-    assert digest_tree(project.root / "results" / stage) == digests[stage], told
+    if project.runs(stage)[0]["run"] != killed["run"]:  # else it had ended, and DVC recorded it
+        again = pieces(project, stage)
+        assert {key for key in finished if again.get(key) == "made"} == set(), told
+        if len(finished) <= wanted.parts:  # killed before the whole was sealed
+            assert {key for key, how in again.items() if how == "found"} == finished, told
+    assert digest_tree(project.root / "results" / stage) == wanted.digest, told
     shutil.rmtree(project.root)

@@ -285,7 +285,7 @@ def test_a_missing_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_image_too_small_for_the_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_table(tmp_path)
     assert mistake(tmp_path, monkeypatch, channels=(2, 2, 2)) == (
-        "synthesize.channels has 3 blocks and images are 5 x 4; "
+        "params.yaml: synthesize.channels has 3 blocks and images are 5 x 4; "
         "expected images of at least 8 x 8 pixels, or fewer blocks"
     )
 

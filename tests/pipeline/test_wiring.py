@@ -67,6 +67,23 @@ def test_code_that_is_imported_but_no_dependency(copy: Path) -> None:
     assert any("deps have geocore/camera; expected only code" in line for line in found)
 
 
+def test_an_optional_input_that_a_stage_here_makes(copy: Path) -> None:
+    document = read_yaml(copy / "dvc.yaml")
+    document["stages"]["gate"]["deps"].remove("results/synthesize/gates.json")
+    (copy / "dvc.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    assert faults(copy) == [
+        "dvc.yaml: stage gate: deps lack results/synthesize/gates.json; expected what synthesize "
+        "gives, since it is a stage here"
+    ]
+    del document["stages"]["synthesize"]
+    document["stages"]["report"]["deps"] = [
+        dep for dep in document["stages"]["report"]["deps"] if "/synthesize/" not in dep
+    ]
+    (copy / "dvc.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    found = [line for line in faults(copy) if "synthesize is an unknown key" not in line]
+    assert found == [], "a pipeline without it is whole"
+
+
 def test_a_stage_without_declaration(copy: Path) -> None:
     change(copy, "dvc.yaml", "stages", "magic", value={"cmd": "python -m flows.magic"})
     assert any(line.startswith("stage 'magic'") for line in faults(copy))
