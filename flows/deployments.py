@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["deploy", "run", "work"]
 
+_PATIENCE = 30.0  # seconds in which a worker that was heard of lately should take a run
+_GONE = 600.0  # seconds without a sign of life, after which nobody waits for a worker
 _TYPE = "process"  # of the work pools: a flow is a process beside its worker
 _CREATE = "python -m flows.deployments deploy --create-pool"
 
@@ -96,14 +99,8 @@ def run(root: Path, name: str, targets: list[str]) -> None:
             ) from None
         parameters: dict[str, Any] = {"targets": targets} if targets else {}
         started = client.create_flow_run_from_deployment(known.id, parameters=parameters)
-        if not _workers(client, deployment.work_pool):
-            print(
-                f"{name}: waits for a worker of {deployment.work_pool}: python -m "
-                "flows.deployments worker",
-                file=sys.stderr,
-            )
         try:
-            state = _end_state(client, started.id)
+            state = _end_state(client, started.id, deployment)
         except KeyboardInterrupt:
             print(f"{name}: no longer waited for; run {started.name} goes on", file=sys.stderr)
             raise
@@ -167,18 +164,37 @@ def _create_pool(client: SyncPrefectClient, name: str) -> None:
     client.create_work_pool(WorkPoolCreate(name=name, type=_TYPE, base_job_template=template))
 
 
-def _workers(client: SyncPrefectClient, pool: str) -> bool:
+def _nobody(client: SyncPrefectClient, pool: str, waited: float) -> bool:
+    """Whether a run that has waited so many seconds waits for a worker to be started.
+
+    A worker on a busy machine is late with its signs of life, and the server then takes it for
+    gone: one that gave a sign not long ago is given time to take the run.
+    """
     from prefect.client.schemas.objects import WorkerStatus
 
     workers = client.read_workers_for_work_pool(pool)
-    return any(worker.status == WorkerStatus.ONLINE for worker in workers)
+    if any(worker.status == WorkerStatus.ONLINE for worker in workers):
+        return False
+    signs = [worker.last_heartbeat_time for worker in workers if worker.last_heartbeat_time]
+    silence = (datetime.now(UTC) - max(signs)).total_seconds() if signs else _GONE
+    return waited >= _PATIENCE or silence >= _GONE
 
 
-def _end_state(client: SyncPrefectClient, flow_run: UUID) -> Any:
+def _end_state(client: SyncPrefectClient, flow_run: UUID, deployment: Deployment) -> Any:
+    """The state in which the run ends; says once if it waits and there is no worker."""
+    began, told, pool = time.monotonic(), False, deployment.work_pool
     while True:
         state = client.read_flow_run(flow_run).state
         if state is not None and state.is_final():
             return state
+        waits = state is None or state.is_scheduled()
+        if waits and not told and _nobody(client, pool, time.monotonic() - began):
+            told = True
+            print(
+                f"{deployment.name}: waits for a worker of {pool}: python -m flows.deployments "
+                "worker",
+                file=sys.stderr,
+            )
         time.sleep(1.0)
 
 

@@ -25,6 +25,7 @@ from flows.tethered import run_tethered
 from geocore.errors import UserError
 from geocore.pipeline.dvcfailure import failure
 from geocore.pipeline.lastgood import REPRO, last_good, metric_rows, named_targets
+from geocore.pipeline.prefectfile import target_faults
 from geocore.report.comparison import compare
 from geocore.report.page import comparison_page
 from geocore.report.reading import read_snapshot
@@ -50,9 +51,8 @@ def repro(targets: list[str] | None = None, root: str = ".") -> str | State[Any]
     for name in ("prefect.flow_runs", "prefect.engine"):
         logging.getLogger(name).addFilter(_is_no_mistake)
     try:
-        for target in targets or ():
-            if target.startswith("-"):
-                raise UserError(f"target is {target!r}; expected a stage or a dvc.yaml, no option")
+        if faults := list(target_faults(project, targets or ())):
+            raise UserError(*faults)
         lock = geocore_home(project) / "locks" / "repro.lock"
         with hold(lock, REPRO, on_wait=say, what="this project's pipeline"):
             return _run(project, targets or [], say)
@@ -69,7 +69,7 @@ def _run(project: Path, targets: list[str], say: Callable[[str], None]) -> str:
         code, lines = run_tethered(command, folder=project, environment=_environment(), say=say)
         failed = failure(code, lines) if code else None
         try:
-            _report(project, targets, run, last_good(ledger, targets), failed)
+            _report(project, targets, run, last_good(ledger, targets, project), failed)
         except Exception as error:
             if failed is None:
                 raise
@@ -112,7 +112,16 @@ def _teller() -> Callable[[str], None]:
     logger = get_run_logger()
     if logger.isEnabledFor(logging.INFO):
         return lambda line: logger.info("%s", line) if line.strip() else None
-    return lambda line: print(line, flush=True)
+    return _print
+
+
+def _print(line: str) -> None:
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        # `| head -1` is content: the run goes on, and what is still said goes nowhere.
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _is_no_mistake(record: logging.LogRecord) -> bool:

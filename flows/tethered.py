@@ -32,9 +32,10 @@ def run_tethered(
 ) -> tuple[int, list[str]]:
     """Run ``command`` in the project's ``folder``: its exit code and the last lines that it wrote.
 
-    Each line of standard output and error is handed to ``say``, from another thread. The code is
-    negative if a signal ended the command. An exception that comes meanwhile (Ctrl-C, a cancelled
-    flow) interrupts the command as Ctrl-C does, is held until all of it has ended, and goes on.
+    Each line of standard output and error is handed to ``say``, from another thread, until that
+    raises: who cannot be told any more does not end the command. The code is negative if a signal
+    ended it. An exception that comes meanwhile (Ctrl-C, a cancelled flow) interrupts the command
+    as Ctrl-C does, is held until all of it has ended, and goes on.
     """
     holder = subprocess.Popen(
         [sys.executable, "-m", "flows.tethered", *command],
@@ -60,11 +61,17 @@ def run_tethered(
 
 
 def _read(holder: subprocess.Popen[str], lines: deque[str], say: Callable[[str], None]) -> None:
-    if holder.stdout is not None:
-        with holder.stdout as output:
-            for line in output:
-                lines.append(line.rstrip("\n"))
-                say(lines[-1])
+    if holder.stdout is None:
+        return
+    heard = True
+    with holder.stdout as output:
+        for line in output:
+            lines.append(line.rstrip("\n"))
+            if heard:
+                try:
+                    say(lines[-1])
+                except Exception:  # a reader that is gone, `| head -1`: the pipe is still drained
+                    heard = False
 
 
 def _end(holder: subprocess.Popen[str]) -> None:

@@ -219,6 +219,7 @@ def runs(
         return
     from geocore.errors import UserError
     from geocore.pipeline.dvcfile import read_dvc
+    from geocore.report.words import plain
     from geocore.runs.home import project_root
 
     with mistakes():
@@ -241,7 +242,7 @@ def runs(
             where = f"  of {study}" if study else ""
             typer.echo(f"{entry['run']}  {entry['state']:<8}{cost:>11}  {note}{where}")
             if entry.get("error"):
-                typer.echo(f"    {entry['error']}")
+                typer.echo(f"    {plain(str(entry['error']))}")
 
     emit(entries, as_json, show)
 

@@ -46,7 +46,7 @@ def compare(
     ] = False,
 ) -> None:
     """Compare runs, revisions and experiments: what differs, and by how much."""
-    from geocore.errors import UserError
+    from geocore.cli.target import check_target, is_stdout, write_target
     from geocore.report.alignment import aligned
     from geocore.report.comparison import compare as comparison_of
     from geocore.report.reading import read_snapshot
@@ -57,28 +57,26 @@ def compare(
     if len(asked) == 1:
         asked = ["HEAD" if asked == [WORKSPACE] else asked[0], WORKSPACE]
     with mistakes():
-        if output is not None and output.is_dir():
-            raise UserError(f"-o {output}: a folder; expected a file's name, as in compare.html")
+        if output is not None:
+            check_target(output, as_json=as_json)
         root = project_root()
         snapshots = aligned(root, [read_snapshot(root, name) for name in asked])
         comparison = comparison_of(snapshots, everything=everything)
         if output is not None:
-            _write_page(output, comparison, snapshots)
-    told = [
-        {"name": s.name, "kind": s.kind, "commit": s.commit, "about": s.about, "notes": s.notes}
-        for s in snapshots
-    ]
-    document = {"snapshots": told, **comparison.to_json()}
+            from geocore.report.page import comparison_page
+
+            page = comparison_page(comparison, snapshots)
+            write_target(output, page)
+            typer.echo(f"wrote {output}, {len(page) / 1e6:.1f} MB", err=True)
+            if is_stdout(output):
+                return  # tables behind it would spoil the page
+    document = {"snapshots": [_about(s) for s in snapshots], **comparison.to_json()}
     emit(document, as_json, lambda: _show(comparison, snapshots))
 
 
-def _write_page(path: Path, comparison: Comparison, snapshots: Sequence[Snapshot]) -> None:
-    from geocore.report.page import comparison_page
-    from geocore.runs.atomic import write_text
-
-    text = comparison_page(comparison, snapshots)
-    write_text(path, text)
-    typer.echo(f"wrote {path}, {len(text) / 1e6:.1f} MB", err=True)
+def _about(snapshot: Snapshot) -> dict[str, Any]:
+    keys = ("name", "kind", "commit", "dirty", "about", "notes")
+    return {key: getattr(snapshot, key) for key in keys}
 
 
 def _show(comparison: Comparison, snapshots: Sequence[Snapshot]) -> None:
@@ -111,8 +109,7 @@ def _show(comparison: Comparison, snapshots: Sequence[Snapshot]) -> None:
 def _heads(snapshots: Sequence[Snapshot]) -> Table:
     table = _empty(["", "kind", "commit", "about"])
     for snapshot in snapshots:
-        commit = (snapshot.commit or "none")[:12]
-        table.add_row(*map(_text, [snapshot.name, snapshot.kind, commit, snapshot.about]))
+        table.add_row(*map(_text, [snapshot.name, snapshot.kind, snapshot.base, snapshot.about]))
     return table
 
 
@@ -121,22 +118,24 @@ def _table(section: str, rows: Sequence[Difference], names: Sequence[str]) -> Ta
 
     table = _empty(["", *names])
     for row in rows:
-        name = _text(row.name)
+        name, shared = _text(row.name), True
         if section == "gates":
-            bounds = {bound_of(value) for value in row.values if isinstance(value, dict)}
-            name.append(f"  {' / '.join(sorted(bounds))}", style="dim")
-        table.add_row(name, *_cells(section, row))
+            bounds = [bound_of(value) for value in row.values if isinstance(value, dict)]
+            shared = len(set(bounds)) == 1  # else each cell tells its own
+            name.append(f"  {bounds[0]}" if shared else "", style="dim")
+        table.add_row(name, *_cells(section, row, shared=shared))
     return table
 
 
-def _cells(section: str, row: Difference) -> list[RenderableType]:
+def _cells(section: str, row: Difference, *, shared: bool) -> list[RenderableType]:
     from geocore.report.comparison import Missing
-    from geocore.report.words import cells, signed
+    from geocore.report.words import bound_of, cells, signed
 
     made: list[RenderableType] = []
     for place, (text, value) in enumerate(zip(cells(section, row), row.values, strict=True)):
         cell = _text(text, style="dim italic" if isinstance(value, Missing) else "")
         if section == "gates" and isinstance(value, dict):
+            cell.append("" if shared else f", {bound_of(value)}")
             cell.stylize(_STYLES["better" if value["passed"] else "worse"])
         delta = row.deltas[place] if row.deltas else None
         if place and delta:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from geocore.cli.output import FOUND, Json, emit, mistakes
+from geocore.report.words import plain
 
 if TYPE_CHECKING:
     from geocore.pipeline.studies.state import Study
@@ -51,9 +52,10 @@ def papers(as_json: Json = False) -> None:
 
 
 def _show(study: Study, width: int) -> None:
-    typer.echo(f"{study.name:<{width}}  {study.arxiv or '':<10}  {study.state:<9}  {study.title}")
+    line = f"{study.name:<{width}}  {study.arxiv or '':<10}  {study.state:<9}  {study.title}"
+    typer.echo(plain(line))
     for line in _details(study):
-        typer.echo(f"    {line}")
+        typer.echo(f"    {plain(line)}")
 
 
 def _details(study: Study) -> list[str]:

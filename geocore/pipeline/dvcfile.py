@@ -9,7 +9,9 @@ from typing import Any
 from geocore.config.load import read_yaml
 from geocore.errors import UserError
 
-__all__ = ["DvcStage", "locked_params", "read_dvc"]
+__all__ = ["DvcStage", "locked_params", "locked_stages", "read_dvc"]
+
+_LONGEST = 80  # characters of a found value that a line repeats
 
 
 @dataclass(frozen=True)
@@ -36,26 +38,29 @@ class DvcStage:
 
 
 def read_dvc(folder: Path) -> dict[str, DvcStage]:
-    """The stages of ``folder/dvc.yaml`` in their order."""
-    stages = read_yaml(folder / "dvc.yaml").get("stages") or {}
+    """The stages of ``folder/dvc.yaml`` in their order.
+
+    Raises ``UserError`` for what cannot be read so: DVC has the last word on the rest.
+    """
     found = {}
-    for name, about in stages.items():
+    for name, about in _stages(folder / "dvc.yaml").items():
         if not isinstance(about, dict) or "cmd" not in about:
             raise UserError(f"dvc.yaml: stage {name} has no cmd; expected python -m flows.{name}")
         params: list[str] = []
         files: list[str] = []
-        for entry in about.get("params") or []:
+        where = f"dvc.yaml: stage {name}"
+        for entry in _entries(about, "params", where):
             groups = entry if isinstance(entry, dict) else {"params.yaml": [entry]}
-            for file, group in groups.items():
+            for file in groups:
                 files.append(str(file))
-                params += [str(leaf) for leaf in group or []]
+                params += [str(leaf) for leaf in _entries(groups, file, f"{where}: params")]
         found[str(name)] = DvcStage(
             name=str(name),
             cmd=" ".join(str(about["cmd"]).split()),
-            deps=_paths(about.get("deps")),
+            deps=_paths(about, "deps", where),
             params=tuple(params),
             outs=tuple(
-                path for key in ("outs", "metrics", "plots") for path in _paths(about.get(key))
+                path for key in ("outs", "metrics", "plots") for path in _paths(about, key, where)
             ),
             params_files=tuple(dict.fromkeys(files)),
             wdir=str(about.get("wdir", ".")),
@@ -65,12 +70,51 @@ def read_dvc(folder: Path) -> dict[str, DvcStage]:
 
 def locked_params(folder: Path, stage: str, file: str = "params.yaml") -> dict[str, Any] | None:
     """The values of ``file`` at the stage's last run in ``dvc.lock``; None if it never ran."""
-    if not (folder / "dvc.lock").exists():
+    entry = locked_stages(folder).get(stage)
+    if entry is None:
         return None
-    entry = (read_yaml(folder / "dvc.lock").get("stages") or {}).get(stage)
-    return None if entry is None else dict(entry.get("params", {}).get(file, {}))
+    where = f"dvc.lock: stage {stage}"
+    params = _mapping(_mapping(entry, where).get("params"), f"{where}: params")
+    return _mapping(params.get(file), f"{where}: params: {file}")
 
 
-def _paths(entries: Any) -> tuple[str, ...]:
+def locked_stages(folder: Path) -> dict[str, Any]:
+    """The stages of ``folder/dvc.lock`` as it has them; none without the file."""
+    return _stages(folder / "dvc.lock") if (folder / "dvc.lock").exists() else {}
+
+
+def _stages(path: Path) -> dict[str, Any]:
+    stages = _mapping(read_yaml(path).get("stages"), f"{path.name}: stages")
+    return {str(name): about for name, about in stages.items()}
+
+
+def _mapping(value: Any, where: str) -> dict[Any, Any]:
+    """``value`` as a mapping; null is an empty one."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UserError(f"{where} is {_shown(value)}; expected a mapping of keys")
+    return value
+
+
+def _entries(about: dict[Any, Any], key: Any, where: str) -> list[Any]:
+    """The list at ``key``, whose entries are words or mappings; null is an empty one."""
+    entries = about.get(key)
+    if entries is None:
+        return []
+    if not isinstance(entries, list) or not all(
+        isinstance(entry, str | dict) and entry for entry in entries
+    ):
+        raise UserError(f"{where}: {key} is {_shown(entries)}; expected a list")
+    return entries
+
+
+def _paths(about: dict[Any, Any], key: str, where: str) -> tuple[str, ...]:
     """Paths of a list whose entries are strings or ``{path: options}``."""
-    return tuple(str(next(iter(e)) if isinstance(e, dict) else e) for e in entries or [])
+    entries = _entries(about, key, where)
+    return tuple(str(next(iter(e)) if isinstance(e, dict) else e) for e in entries)
+
+
+def _shown(value: Any) -> str:
+    found = repr(value)
+    return found if len(found) <= _LONGEST else f"{found[:_LONGEST]}..."

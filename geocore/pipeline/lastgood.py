@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from geocore.errors import UserError
 from geocore.report.comparison import Difference, compare
+from geocore.report.recorded import with_pictures
 from geocore.report.snapshot import Snapshot
+from geocore.runs.home import project_root
 from geocore.runs.ledger import Ledger
 
 __all__ = ["REPRO", "last_good", "metric_rows", "named_targets"]
@@ -21,16 +24,26 @@ def named_targets(targets: Iterable[str] | None) -> list[str]:
     return sorted(set(targets or ()))
 
 
-def last_good(ledger: Ledger, targets: Iterable[str] | None = None) -> Snapshot | None:
-    """What the newest done run of these targets left; None if there is none with a snapshot."""
+def last_good(
+    ledger: Ledger, targets: Iterable[str] | None = None, root: Path | None = None
+) -> Snapshot | None:
+    """What the newest done run of these targets left; None if there is none with a snapshot.
+
+    Its pictures are those that DVC's cache has at ``root``, by default the project of the
+    working folder.
+    """
     wanted = named_targets(targets)
     for entry in ledger.runs(REPRO):
         if entry["state"] != "done" or entry.get("targets") != wanted:
             continue
         try:
-            return Snapshot.from_json(entry["run"], entry.get("snapshot"))
+            found = Snapshot.from_json(entry["run"], entry.get("snapshot"))
         except UserError:
             continue  # of a run that noted none, or of another version
+        try:
+            return with_pictures(project_root() if root is None else root, found)
+        except UserError:
+            return found  # outside of any project there is no cache to look into
     return None
 
 

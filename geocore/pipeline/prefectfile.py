@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,13 +14,32 @@ from zoneinfo import ZoneInfo
 
 from geocore.config.load import read_yaml
 from geocore.errors import UserError
+from geocore.pipeline.cron import cron_fault
 from geocore.pipeline.dvcfile import read_dvc
 
-__all__ = ["FILE", "Deployment", "deployment_faults", "nearest", "read_deployments"]
+__all__ = [
+    "FILE",
+    "Deployment",
+    "deployment_faults",
+    "nearest",
+    "read_deployments",
+    "target_faults",
+]
 
 FILE = "prefect.yaml"
+_ROOTS = "dvc.yaml"
 _KINDS = ("cron", "interval", "rrule")
-_CRON = re.compile(r"@\w+|\S+( \S+){4,5}")
+_DURATION = re.compile(r"P\d[\dDWT.HMS]*|PT\d[\d.HMS]*|\d+:\d\d:\d\d")
+_SCHEDULE_KEYS = (
+    "timezone", "anchor_date", "active", "parameters", "slug", "replaces", "day_or"
+)  # fmt: skip
+_POOL_KEYS = ("name", "work_queue_name", "job_variables")
+# What Prefect reads of a deployment; it passes over any other key in silence.
+_KEYS = (
+    "name", "version", "version_type", "tags", "description", "schedules", "paused",
+    "concurrency_limit", "flow_name", "entrypoint", "parameters", "enforce_parameter_schema",
+    "build", "push", "pull", "work_pool", "triggers", "sla",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,8 +84,12 @@ def deployment_faults(root: Path) -> Iterator[str]:
     """What could not be deployed or run, in a line each; nothing without a ``prefect.yaml``."""
     if not (root / FILE).exists():
         return
+    entries = read_yaml(root / FILE).get("deployments")
+    if not isinstance(entries, list) or not entries:
+        yield f"{FILE}: deployments are {entries!r}; expected a list of them"
+        return
     names: set[str] = set()
-    for entry in read_yaml(root / FILE).get("deployments") or []:
+    for entry in entries:
         if not isinstance(entry, dict):
             yield f"{FILE}: deployments have {entry!r}; expected a name and an entrypoint"
             continue
@@ -76,13 +100,27 @@ def deployment_faults(root: Path) -> Iterator[str]:
         elif name in names:
             yield f"{where}: stands there twice; expected each name once"
         names.add(str(name))
-        yield from _entrypoint_faults(root, where, entry)
-        yield from _target_faults(root, where, entry)
+        yield from _unknown(where, entry, _KEYS)
+        yield from _run_faults(root, where, entry)
         pool = entry.get("work_pool")
         if not isinstance(pool, dict) or not isinstance(pool.get("name"), str):
             yield f"{where}: no work_pool.name; expected a work pool"
-        for schedule in entry.get("schedules") or []:
-            yield from _schedule_faults(where, schedule)
+        else:
+            yield from _unknown(f"{where}: work_pool", pool, _POOL_KEYS)
+
+
+def target_faults(root: Path, targets: Iterable[str]) -> Iterator[str]:
+    """Which targets are not of the root's pipeline, whose metrics a run reports: a line each."""
+    stages = list(read_dvc(root))
+    for target in targets:
+        file, _, stage = target.rpartition(":")
+        if file not in ("", _ROOTS) or (not file and target.endswith("/" + _ROOTS)):
+            yield (
+                f"target {target!r} is of another pipeline; expected stages of the root's "
+                f"{_ROOTS}, whose metrics are reported"
+            )
+        elif target != _ROOTS and stage.partition("@")[0] not in stages:
+            yield f"target {target!r} is no stage; {nearest(target, stages)}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -92,52 +130,81 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
 
 
-def _entrypoint_faults(root: Path, where: str, entry: dict[str, Any]) -> Iterator[str]:
+def _unknown(where: str, entry: dict[str, Any], known: Iterable[str]) -> Iterator[str]:
+    for key in entry:
+        if key not in known:
+            yield f"{where}: {key} is an unknown key; {nearest(str(key), known)}"
+
+
+def _run_faults(root: Path, where: str, entry: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with the flow, its parameters, and when they are."""
     point = str(entry.get("entrypoint", ""))
     file, _, name = point.partition(":")
     path = root / file
+    arguments: list[str] | None = None
     if not file or not path.is_file():
         yield f"{where}: entrypoint is {point!r}; expected flows/FILE.py:FLOW that exists"
+    else:
+        try:
+            arguments = _flow_arguments(path, name)
+            if arguments is None:
+                yield f"{where}: {file} has no flow {name!r}; expected a function with @flow"
+        except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
+            yield f"{where}: entrypoint is {point!r}; {file} is not Python, expected flows/FILE.py"
+    yield from _parameter_faults(root, where, entry, arguments)
+    schedules = entry.get("schedules")
+    if not isinstance(schedules, list | None):
+        yield f"{where}: schedules are {schedules!r}; expected a list"
         return
-    arguments = _flow_arguments(path, name)
-    if arguments is None:
-        yield f"{where}: {file} has no flow {name!r}; expected a function with @flow"
+    for schedule in schedules or ():
+        yield from _schedule_faults(where, schedule)
+        if isinstance(schedule, dict):
+            yield from _parameter_faults(root, f"{where}: schedule", schedule, arguments)
+
+
+def _parameter_faults(
+    root: Path, where: str, entry: dict[str, Any], arguments: list[str] | None
+) -> Iterator[str]:
+    parameters = entry.get("parameters")
+    if not isinstance(parameters, dict | None):
+        yield f"{where}: parameters are {parameters!r}; expected a mapping of them"
         return
-    for key in entry.get("parameters") or {}:
-        if key not in arguments:
+    for key in parameters or {}:
+        if arguments is not None and key not in arguments:
             yield f"{where}: parameter {key} is unknown; expected {', '.join(arguments)}"
-
-
-def _target_faults(root: Path, where: str, entry: dict[str, Any]) -> Iterator[str]:
-    targets = (entry.get("parameters") or {}).get("targets")
+    targets = (parameters or {}).get("targets")
     if targets is None:
         return
     if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
         yield f"{where}: targets are {targets!r}; expected a list of stages, or null for all"
         return
-    stages = list(read_dvc(root))
-    for target in targets:
-        file, _, stage = target.rpartition(":")  # studies/NAME/dvc.yaml:STAGE
-        if file or target.endswith("dvc.yaml"):
-            path = file or target
-            if not (root / path).is_file():
-                yield f"{where}: target {target!r}: {path} does not exist; expected a dvc.yaml"
-        elif stage.partition("@")[0] not in stages:
-            yield f"{where}: target {target!r} is no stage; {nearest(target, stages)}"
+    yield from (f"{where}: {line}" for line in target_faults(root, targets))
 
 
 def _schedule_faults(where: str, schedule: Any) -> Iterator[str]:
-    kinds = [kind for kind in _KINDS if isinstance(schedule, dict) and schedule.get(kind)]
+    kinds = [kind for kind in _KINDS if isinstance(schedule, dict) and kind in schedule]
     if len(kinds) != 1:
         yield f"{where}: schedule {schedule!r}; expected one of {', '.join(_KINDS)}"
         return
-    if kinds == ["cron"] and not _CRON.fullmatch(" ".join(str(schedule["cron"]).split())):
-        yield f"{where}: cron is {schedule['cron']!r}; expected five fields, like '0 3 * * *'"
+    yield from _unknown(f"{where}: schedule", schedule, (*_KINDS, *_SCHEDULE_KEYS))
+    when = schedule[kinds[0]]
+    if kinds == ["cron"] and (fault := cron_fault(str(when))):
+        yield f"{where}: cron: {fault}"
+    elif kinds == ["interval"] and not _is_interval(when):
+        yield f"{where}: interval is {when!r}; expected seconds above 0, or a duration like PT6H"
+    elif kinds == ["rrule"] and not (isinstance(when, str) and when.strip()):
+        yield f"{where}: rrule is {when!r}; expected a rule like FREQ=DAILY"
     zone = schedule.get("timezone")
     try:
         ZoneInfo(zone)
     except (ValueError, TypeError, OSError, KeyError):
         yield f"{where}: timezone is {zone!r}; expected one said by name, like UTC"
+
+
+def _is_interval(value: Any) -> bool:
+    if isinstance(value, str):
+        return _DURATION.fullmatch(value) is not None and re.search("[1-9]", value) is not None
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _flow_arguments(path: Path, name: str) -> list[str] | None:

@@ -28,8 +28,17 @@ def aligned(root: Path, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
     """The snapshots with code and data in one kind of digest each, as far as that can be had.
 
     Without a run of a single stage among them they come back as they are. What cannot be
-    brought to one kind keeps its own; ``compare`` then says that it is not comparable.
+    brought to one kind keeps its own; ``compare`` then says that it is not comparable. Raises
+    ``UserError`` for a run of a study beside what is not of that study: its parameters and
+    results lie elsewhere.
     """
+    studies = {snapshot.study for snapshot in snapshots}
+    if len(studies) > 1:
+        odd = next(snapshot for snapshot in snapshots if snapshot.study)
+        raise UserError(
+            f"{odd.name}: a run in {odd.study}, a pipeline of its own; "
+            f"expected only runs of {odd.study}, or none"
+        )
     stages = sorted({s.scopes["code"] for s in snapshots if "code" in s.scopes})
     if not stages:
         return list(snapshots)
@@ -60,6 +69,7 @@ def _with_modules(root: Path, snapshot: Snapshot, stages: Sequence[str]) -> Snap
         snapshot,
         code=digests,
         code_kind=statements(module_digests(["geocore.runs.closure"])),
+        other_code={},
         scopes=_scoped(snapshot, "code", stages),
     )
 

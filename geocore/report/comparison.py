@@ -80,7 +80,8 @@ def compare(snapshots: Sequence[Snapshot], *, everything: bool = False) -> Compa
     """What differs between two or more snapshots, the first of them being the baseline.
 
     A value that a snapshot lacks is absent, and that is a difference; but a run of one stage
-    says nothing of other stages, so there it is merely not recorded. With ``everything`` the
+    says nothing of other stages, so there it is merely not recorded. Code that any of them
+    depends on is looked up in the trees of all. With ``everything`` the
     rows hold what is equal, too. Raises ``ValueError`` for fewer than two snapshots.
     """
     if len(snapshots) < 2:
@@ -113,6 +114,9 @@ def _values(snapshots: Sequence[Snapshot], section: str, name: str) -> tuple[Any
         entries: Mapping[str, Any] = getattr(snapshot, section)
         scope = snapshot.scopes.get(section, "")
         speaks = not scope or having == {scope}
+        if section == "code":  # each lock lists its own files: the others may lie there, too
+            entries = {**(snapshot.other_code or {}), **entries}
+            speaks = speaks and snapshot.other_code is not None
         missing = Missing.ABSENT if speaks else Missing.UNKNOWN
         values.append(entries.get(name, missing))
     return tuple(values)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from geocore.report.axes import Scale, Tick
 from geocore.report.directions import better_when
-from geocore.report.snapshot import Curve
+from geocore.report.snapshot import APART, Curve
 from geocore.report.words import figure
 
 __all__ = ["FRAME", "HEIGHT", "WIDTH", "Chart", "Dot", "Entry", "Line", "curve_charts"]
@@ -19,7 +19,6 @@ _TOUCHED = 400  # points of a chart that may tell their value when they are poin
 _DRAWN = 600  # points of a line, more than a chart has room for
 _HUGE = 1e100  # what lies beyond is drawn as a gap
 _ALONG = ("epoch", "step", "iteration")
-_APART = "member"  # a column that tells several lines of one file apart
 
 
 @dataclass(frozen=True)
@@ -139,11 +138,11 @@ def _traces(series: int, name: str, curve: Curve, column: str, along: str) -> It
     """The line of a file, or those of its members."""
     values = curve.get(column, [])
     where = curve.get(along) or [float(row) for row in range(len(values))]
-    members = curve.get(_APART) or [math.nan] * len(values)
+    members = curve.get(APART) or [math.nan] * len(values)
     found: dict[str, _Trace] = {}
     for x, y, member in zip(where, values, members, strict=False):
         if abs(x) < _HUGE:  # and no NaN
-            told = f"{_APART} {figure(member)}" if math.isfinite(member) else ""
+            told = f"{APART} {figure(member)}" if math.isfinite(member) else ""
             trace = found.setdefault(told, _Trace(series, name, told, []))
             trace.points.append((x, y if abs(y) < _HUGE else math.nan))
     yield from found.values()

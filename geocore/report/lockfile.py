@@ -13,7 +13,7 @@ from typing import Any
 from geocore.config.load import leaves, parse_yaml
 from geocore.errors import UserError
 
-__all__ = ["CODE", "Cache", "Lock", "parse_lock"]
+__all__ = ["CODE", "Cache", "Lock", "Locked", "is_code", "parse_lock"]
 
 CODE = ("geocore", "flows", "tasks")
 
@@ -22,38 +22,60 @@ _LARGEST = 32 * 2**20  # bytes of a file of the cache that is read whole
 
 
 @dataclass(frozen=True)
-class Lock:
-    """What the stages last read and gave: path -> md5 of ``deps`` and ``outs``, ``params``."""
+class Locked:
+    """What one stage last read and gave: path -> md5 of ``deps`` and ``outs``, ``params``."""
 
     deps: Mapping[str, str] = field(default_factory=dict)
     outs: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
 
-    def code(self) -> dict[str, str]:
+
+@dataclass(frozen=True)
+class Lock:
+    """The stages, each as it last ran: two may have read different versions of one file."""
+
+    stages: Mapping[str, Locked] = field(default_factory=dict)
+
+    @property
+    def outs(self) -> dict[str, str]:
+        """Path -> md5 of what the stages gave."""
+        return {path: md5 for stage in self.stages.values() for path, md5 in stage.outs.items()}
+
+    def code(self) -> set[str]:
         """The dependencies that are code: files, and folders of files."""
-        return {path: md5 for path, md5 in self.deps.items() if path.split("/")[0] in CODE}
+        return {path for stage in self.stages.values() for path in stage.deps if is_code(path)}
+
+    def sources(self) -> set[str]:
+        """The data that a stage reads and none makes."""
+        outs = self.outs
+        within = tuple(f"{path}/" for path in outs)
+        return {path for path in self.data() if path not in outs and not path.startswith(within)}
 
     def data(self) -> dict[str, str]:
-        """All other files and folders that the stages read and gave."""
-        both = {**self.deps, **self.outs}
-        return {path: md5 for path, md5 in both.items() if path.split("/")[0] not in CODE}
+        """All files and folders but for code that the stages read and gave: path -> md5."""
+        read = {path: md5 for stage in self.stages.values() for path, md5 in stage.deps.items()}
+        return {path: md5 for path, md5 in read.items() if not is_code(path)} | self.outs
 
 
 def parse_lock(text: str, owner: str) -> Lock:
     """The ``dvc.lock`` of ``owner``, from its text; a ``UserError`` in one line if it is none."""
     where = f"{owner}: dvc.lock"
-    deps: dict[str, str] = {}
-    outs: dict[str, str] = {}
-    params: dict[str, Any] = {}
+    stages: dict[str, Locked] = {}
     try:
-        for stage in (parse_yaml(text, where).get("stages") or {}).values():
-            deps.update(_digests(stage.get("deps") or []))
-            outs.update(_digests(stage.get("outs") or []))
+        for name, stage in (parse_yaml(text, where).get("stages") or {}).items():
+            params: dict[str, Any] = {}
             for values in (stage.get("params") or {}).values():
                 params.update(leaves(values))
+            deps, outs = (dict(_digests(stage.get(key) or [])) for key in ("deps", "outs"))
+            stages[str(name)] = Locked(deps, outs, params)
     except (AttributeError, KeyError, TypeError):
         raise UserError(f"{where}: holds no stages; expected what dvc repro writes") from None
-    return Lock(deps, outs, params)
+    return Lock(stages)
+
+
+def is_code(path: str) -> bool:
+    """Whether a dependency is code: by the folder that it lies in."""
+    return path.split("/")[0] in CODE
 
 
 def _digests(entries: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:

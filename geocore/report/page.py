@@ -23,7 +23,7 @@ def comparison_page(comparison: Comparison, snapshots: Sequence[Snapshot]) -> st
     ``snapshots`` are those compared. Names, parameters and messages stay text wherever they
     come from. Raises ``UserError`` if Jinja2 is not installed.
     """
-    figures, left_out = gallery([(s.name, s.pictures) for s in snapshots])
+    figures, left_out = gallery(snapshots)
     return render(
         "comparison.html.jinja",
         title=_title(comparison.names),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from geocore.report.snapshot import Snapshot, md5_of
 
 __all__ = ["Figure", "Picture", "gallery"]
 
@@ -31,6 +33,7 @@ class Figure:
     words: str
     pictures: tuple[Picture, ...]
     absent: tuple[str, ...]
+    unknown: tuple[str, ...]  # of whom it is not known what they had there
 
     @property
     def differs(self) -> bool:
@@ -38,33 +41,41 @@ class Figure:
         return len(self.pictures) > 1
 
 
-def gallery(named: Sequence[tuple[str, Mapping[str, bytes]]]) -> tuple[list[Figure], int]:
+def gallery(snapshots: Sequence[Snapshot]) -> tuple[list[Figure], int]:
     """The figures of all snapshots, those that differ first, and how many pictures were left out.
 
     What would make the page too heavy is left out, the largest of the alike first.
     """
-    names = sorted({name for _, pictures in named for name in pictures})
-    raw = [(name, _alike(name, named)) for name in names]
+    names = sorted({name for snapshot in snapshots for name in snapshot.pictures})
+    raw = [(name, _alike(name, snapshots)) for name in names]
     raw.sort(key=lambda pair: len(pair[1]) < 2)  # stable: the differing first
     room, left_out, figures = _BUDGET, 0, []
     for name, alike in raw:
         shown = []
-        for content, owners in alike.items():
+        for content, places in alike.items():
             fits = len(content) <= room
             room -= len(content) if fits else 0
             left_out += not fits
+            owners = [snapshots[place].name for place in places]
             shown.append(_picture(content if fits else b"", owners))
-        absent = tuple(owner for owner, pictures in named if name not in pictures)
-        figures.append(Figure(name, _words(name), tuple(shown), absent))
+        having = {place for places in alike.values() for place in places}
+        lacking = [s for place, s in enumerate(snapshots) if place not in having]
+        absent = tuple(s.name for s in lacking if s.unread is not None and name not in s.unread)
+        unknown = tuple(s.name for s in lacking if s.unread is None or name in s.unread)
+        figures.append(Figure(name, _words(name), tuple(shown), absent, unknown))
     return figures, left_out
 
 
-def _alike(name: str, named: Sequence[tuple[str, Mapping[str, bytes]]]) -> dict[bytes, list[str]]:
-    """Content -> who has it."""
-    found: dict[bytes, list[str]] = {}
-    for owner, pictures in named:
-        if name in pictures:
-            found.setdefault(pictures[name], []).append(owner)
+def _alike(name: str, snapshots: Sequence[Snapshot]) -> dict[bytes, list[int]]:
+    """Content -> who has it, as places among the snapshots; the md5 of one unread tells, too."""
+    found: dict[bytes, list[int]] = {
+        snapshot.pictures[name]: [] for snapshot in snapshots if name in snapshot.pictures
+    }
+    by_md5 = {md5_of(content): content for content in found}
+    for place, snapshot in enumerate(snapshots):
+        content = snapshot.pictures.get(name) or by_md5.get((snapshot.unread or {}).get(name, ""))
+        if content is not None:
+            found[content].append(place)
     return found
 
 

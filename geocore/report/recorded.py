@@ -7,13 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from geocore.report.lockfile import Cache
 from geocore.report.results import Results, is_data, is_result
 from geocore.report.snapshot import Snapshot
+from geocore.report.tracked import some
 from geocore.runs.home import ledger_folder, store_folder
 from geocore.runs.ledger import Ledger
 from geocore.runs.store import Store
 
-__all__ = ["GEOCORE", "UNPLACED", "recorded_snapshot", "statements"]
+__all__ = ["GEOCORE", "UNPLACED", "recorded_snapshot", "statements", "with_pictures"]
 
 GEOCORE = "geocore"  # the kind of digests by geocore.runs.digest
 UNPLACED = "input "  # before the name of an input of which nobody knows where it lies
@@ -24,8 +26,8 @@ def recorded_snapshot(root: Path, name: str, entry: Mapping[str, Any]) -> Snapsh
     about = f"run {entry['run']}, {entry['state']}"
     if "snapshot" in entry:
         whole = Snapshot.from_json(str(entry["run"]), entry["snapshot"])
-        return replace(whole, name=name, kind="run", about=about)
-    stage = str(entry["stage"])
+        return replace(with_pictures(root, whole), name=name, kind="run", about=about)
+    stage, study = str(entry["stage"]), entry.get("study")
     code = entry.get("code") or {}
     closure, commit = _mapping(code, "closure"), code.get("commit")
     results, notes = _results(root, entry)
@@ -43,6 +45,9 @@ def recorded_snapshot(root: Path, name: str, entry: Mapping[str, Any]) -> Snapsh
         curves={} if results is None else results.curves,
         pictures={} if results is None else results.pictures,
         notes=notes,
+        dirty=code.get("dirty") is True,
+        study=study if isinstance(study, str) else "",
+        unread=None,
         code_kind=statements(closure),
         data_kind=GEOCORE,
         scopes={
@@ -55,6 +60,23 @@ def recorded_snapshot(root: Path, name: str, entry: Mapping[str, Any]) -> Snapsh
     )
 
 
+def with_pictures(root: Path, snapshot: Snapshot) -> Snapshot:
+    """The snapshot with those of its ``unread`` pictures that DVC's cache has; a line on others."""
+    if snapshot.unread is None:
+        return replace(snapshot, notes=(*snapshot.notes, "which pictures it had is not recorded"))
+    cache = Cache(root)
+    found = {path: cache.read(md5) for path, md5 in snapshot.unread.items()}
+    there = {path: content for path, content in found.items() if content is not None}
+    lost = {path: md5 for path, md5 in snapshot.unread.items() if path not in there}
+    told = f"no longer in DVC's cache here: {some(sorted(lost))}"
+    return replace(
+        snapshot,
+        pictures={**snapshot.pictures, **there},
+        unread=lost,
+        notes=(*snapshot.notes, told) if lost else snapshot.notes,
+    )
+
+
 def statements(closure: Mapping[str, str]) -> str:
     """The kind of a closure's digests: modules by their statements, as that code digests them."""
     makers = [closure.get(f"geocore.runs.{name}", "") for name in ("closure", "source")]
@@ -62,10 +84,12 @@ def statements(closure: Mapping[str, str]) -> str:
 
 
 def _results(root: Path, entry: Mapping[str, Any]) -> tuple[Results | None, tuple[str, ...]]:
-    """What the run measured, from its piece; None and a line if the store has it no more."""
+    """What the run measured, from its piece; None and a line if there is none."""
     key = entry.get("key")
+    if key is None or key not in (entry.get("pieces") or ()):
+        return None, ("this run kept no results: no metrics, curves or pictures",)
     try:
-        piece = None if key is None else Store(store_folder(root)).find(key)
+        piece = Store(store_folder(root)).find(key)
     except ValueError:
         piece = None  # no key at all
     if piece is None:

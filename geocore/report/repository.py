@@ -110,6 +110,22 @@ class Repository:
         paths = dict.fromkeys(_name(path) for path in listed.split(b"\0") if path)
         return [path for path in paths if _is_file(self.root / path)]
 
+    def unignored(self, folder: str, rules: str) -> list[str] | None:
+        """Files below ``folder`` that the file ``rules`` does not exclude, git-ignored or not.
+
+        None where git cannot tell, or where there is more than files: a link to a folder, ...
+        """
+        given = [f"--exclude-from={self.root / rules}"] if (self.root / rules).is_file() else []
+        listed = self._run("ls-files", "-z", "--cached", "--others", *given, "--", folder)
+        excluded: bytes | None = b""
+        if given:
+            excluded = self._run("ls-files", "-z", "--cached", "--ignored", *given, "--", folder)
+        if listed is None or excluded is None:
+            return None
+        names = {*listed.split(b"\0")} - {*excluded.split(b"\0"), b""}
+        paths = sorted(path for path in map(_name, names) if os.path.lexists(self.root / path))
+        return paths if all((self.root / path).is_file() for path in paths) else None
+
     def hashes(self, paths: Iterable[str]) -> dict[str, str]:
         """Path -> the blob that git would store for the file as it lies now."""
         wanted = list(paths)

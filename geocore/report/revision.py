@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,8 @@ from geocore.report.snapshot import Snapshot
 from geocore.report.tracked import Tracked, some
 
 __all__ = ["revision_snapshot"]
+
+_BY_DVC = re.compile(r"dvc: commit experiment [0-9a-f]+")  # a message that tells nobody anything
 
 
 def revision_snapshot(
@@ -34,7 +37,7 @@ def revision_snapshot(
             results.add(path, owned)
         elif owned is None and path not in held:
             absent.append(path)
-    code = {path: blob for path, blob in files.items() if tracked.is_code(path)}
+    code, other_code = tracked.parted(files)
     texts = repository.contents(code.values())
     notes = tracked.notes({path: texts[blob] for path, blob in code.items() if blob in texts})
     if absent:
@@ -43,7 +46,7 @@ def revision_snapshot(
         name=name,
         kind=kind,
         commit=commit,
-        about=repository.subject(commit),
+        about=_about(repository, commit, kind),
         params=tracked.params,
         metrics=results.metrics,
         gates=results.gates,
@@ -52,7 +55,24 @@ def revision_snapshot(
         curves=results.curves,
         pictures=results.pictures,
         notes=notes,
+        other_code=other_code,
+        unread=None if any(map(_has_pictures, absent)) else {},
     )
+
+
+def _about(repository: Repository, commit: str, kind: str) -> str:
+    """The commit's subject, and for an experiment what it began from."""
+    subject = repository.subject(commit)
+    by_dvc = _BY_DVC.fullmatch(subject) is not None
+    base = repository.commit(f"{commit}^") if by_dvc or kind == "experiment" else None
+    if base is None:
+        return subject
+    return f"experiment on {base[:12]}: {repository.subject(base) if by_dvc else subject}"
+
+
+def _has_pictures(path: str) -> bool:
+    """Whether pictures may lie there: a folder, or one itself."""
+    return path.endswith(".png") or not is_result(path)
 
 
 def _owned(lock: Lock, cache: Cache) -> Iterator[tuple[str, bytes | None]]:

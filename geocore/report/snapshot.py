@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from geocore.errors import UserError
+from geocore.report.directions import better_when
 
-__all__ = ["Curve", "Kind", "Snapshot", "finite"]
+__all__ = ["APART", "Curve", "Kind", "Snapshot", "finite", "md5_of"]
 
 Kind = Literal["workspace", "revision", "experiment", "run"]
 Curve = Mapping[str, list[float]]
 
-_ROWS = 200  # of a curve that the JSON form keeps: as many as a chart can show
+APART = "member"  # a column that tells several lines of one file apart
+_ROWS = 200  # of a curve that the JSON form keeps, the best and last of each line beside them
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,12 @@ class Snapshot:
     there is none), ``gates`` ``evaluate.accuracy_min`` -> what ``gates.json`` says of it,
     ``code`` and ``data`` path -> digest, ``curves`` ``train/curve.csv`` -> column -> values
     (NaN where the file has none), ``pictures`` ``evaluate/pictures/confusion.png`` -> its bytes.
-    ``about`` says in a few words what it is, ``notes`` what was left out and why.
+    ``about`` says in a few words what it is, ``notes`` what was left out and why; ``dirty``:
+    its code was not that of the commit. A run of one stage of a study names its folder.
+
+    ``other_code`` is the code in the tree that its own stages do not depend on: those of another
+    snapshot may. ``unread`` is the md5 of pictures that it had and whose bytes are not here. Both
+    are None where what else there was is not known.
 
     ``code_kind`` and ``data_kind`` say what the digests are of: equal kinds can be compared.
     ``scopes`` names, for a section (``"params"``, ...) that speaks of one stage alone, that
@@ -47,34 +55,52 @@ class Snapshot:
     code_kind: str = "files"
     data_kind: str = "dvc"
     scopes: Mapping[str, str] = field(default_factory=dict)
+    other_code: Mapping[str, str] | None = field(default_factory=dict, repr=False)
+    unread: Mapping[str, str] | None = field(default_factory=dict)
+    dirty: bool = False
+    study: str = ""
+
+    @property
+    def base(self) -> str:
+        """The commit in short, with ``+`` if the code was not that of the commit."""
+        return f"{self.commit[:12]}{'+' * self.dirty}" if self.commit else "none"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON without the pictures, small enough for a ledger entry.
+        """Plain JSON, small enough for a ledger entry: of the pictures their md5.
 
-        A curve of more than 200 rows is thinned evenly, its first and last row kept.
+        A curve of more than 200 rows is thinned, each of its lines (a ``member`` of
+        an ensemble) evenly: the first and the last row stay, and those of the best values.
         """
-        curves = {name: _thinned(curve) for name, curve in self.curves.items()}
+        curves = {name: _thinned(curve, _ROWS) for name, curve in self.curves.items()}
+        pictures = {name: md5_of(content) for name, content in self.pictures.items()}
         return {
             "kind": self.kind,
             "commit": self.commit,
+            "dirty": self.dirty,
             "about": self.about,
             "params": {leaf: finite(value) for leaf, value in self.params.items()},
             "metrics": {name: finite(value) for name, value in self.metrics.items()},
             "gates": {name: finite(gate) for name, gate in self.gates.items()},
             "code": dict(self.code),
+            "other_code": None if self.other_code is None else dict(self.other_code),
             "data": dict(self.data),
             "curves": {name: finite(curve) for name, curve in curves.items()},
+            "pictures": None if self.unread is None else {**self.unread, **pictures},
             "notes": list(self.notes),
         }
 
     @classmethod
     def from_json(cls, name: str, value: Any) -> Snapshot:
-        """The snapshot that ``to_json`` wrote; a ``UserError`` in one line if it is none."""
+        """The snapshot that ``to_json`` wrote; a ``UserError`` in one line if it is none.
+
+        Its pictures are ``unread``.
+        """
         entry = _checked(name, "", value, _is_mapping, "what Snapshot.to_json gives")
         parts: dict[str, Any] = {}
         for key, (fits, expected, default) in _SHAPE.items():
             parts[key] = _checked(name, f".{key}", entry.get(key, default), fits, expected)
         parts["notes"] = tuple(parts["notes"])
+        parts["unread"] = parts.pop("pictures")
         parts["curves"] = {
             file: {
                 column: [math.nan if number is None else float(number) for number in numbers]
@@ -96,12 +122,39 @@ def finite(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int) else str(value)
 
 
-def _thinned(curve: Curve) -> Curve:
-    rows = max(map(len, curve.values()), default=0)
-    if rows <= _ROWS:
+def _thinned(curve: Curve, rows: int) -> Curve:
+    """The curve in about ``rows`` rows if it has more, each of its lines thinned evenly.
+
+    Each line (all rows of a ``member``, or all there are) keeps its first and last row, and for
+    each column with a better end the row of its best value: by these it is told on a page.
+    """
+    length = max(map(len, curve.values()), default=0)
+    if length <= rows:
         return curve
-    kept = [round(place * (rows - 1) / (_ROWS - 1)) for place in range(_ROWS)]
+    lines: dict[str, list[int]] = {}
+    for row in range(length):
+        lines.setdefault(str(curve[APART][row]) if APART in curve else "", []).append(row)
+    share = max(rows // len(lines), 2)
+    kept = sorted({row for line in lines.values() for row in _kept(curve, line, share)})
     return {name: [column[row] for row in kept] for name, column in curve.items()}
+
+
+def _kept(curve: Curve, line: Sequence[int], share: int) -> Iterator[int]:
+    if len(line) <= share:
+        yield from line
+        return
+    for place in range(share):
+        yield line[round(place * (len(line) - 1) / (share - 1))]
+    for name, column in curve.items():
+        way = better_when(name)
+        there = [row for row in line if math.isfinite(column[row])]
+        if way and there:
+            yield (max if way == "higher" else min)(there, key=column.__getitem__)
+
+
+def md5_of(content: bytes) -> str:
+    """The name of these bytes in DVC's cache."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _checked(name: str, key: str, value: Any, fits: Callable[[Any], bool], expected: str) -> Any:
@@ -138,16 +191,23 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _are_digests(value: Any) -> bool:
+    return value is None or _each(_is_text)(value)
+
+
 # Key -> what fits, in words, and what stands for a missing one (None: it must be there).
 _SHAPE: dict[str, tuple[Callable[[Any], bool], str, Any]] = {
     "kind": (lambda value: value in get_args(Kind), f"one of {', '.join(get_args(Kind))}", None),
     "commit": (lambda value: value is None or _is_text(value), "a commit or null", None),
+    "dirty": (lambda value: isinstance(value, bool), "true or false", False),
     "about": (_is_text, "text", ""),
     "params": (_is_mapping, "a mapping", None),
     "metrics": (_each(_is_number), "a mapping to numbers", None),
     "gates": (_each(_is_gate), "a mapping to gates", None),
     "code": (_each(_is_text), "a mapping to digests", None),
+    "other_code": (_are_digests, "a mapping to digests or null", None),
     "data": (_each(_is_text), "a mapping to digests", None),
     "curves": (_each(_is_curve), "a mapping to columns of numbers", {}),
+    "pictures": (_are_digests, "a mapping to digests or null", None),
     "notes": (lambda v: isinstance(v, list) and all(map(_is_text, v)), "a list of lines", []),
 }

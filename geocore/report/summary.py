@@ -42,7 +42,7 @@ def summary_page(results: Snapshot, title: str, sheets: Sequence[Sheet] = ()) ->
 
     Raises ``UserError`` if Jinja2 is not installed.
     """
-    pictures, left_out = gallery([(results.name, results.pictures)])
+    pictures, left_out = gallery([results])
     metrics = [Difference(name, (value,)) for name, value in sorted(results.metrics.items())]
     gates = [Difference(name, (gate,)) for name, gate in sorted(results.gates.items())]
     return render(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +9,13 @@ from typing import Any
 
 from geocore.config.load import leaves, parse_yaml
 from geocore.errors import UserError
-from geocore.report.lockfile import Lock, parse_lock
+from geocore.report.lockfile import Lock, is_code, parse_lock
 from geocore.report.results import is_data
+from geocore.report.snapshot import md5_of
 
-__all__ = ["Tracked", "some"]
+__all__ = ["ALWAYS", "Tracked", "listed_md5", "some"]
 
-_ALWAYS = ("dvc.yaml", "requirements.lock")  # they decide as code does, and no stage lists them
+ALWAYS = ("dvc.yaml", "requirements.lock")  # they decide as code does, and no stage lists them
 _NAMED = 3  # of a long list
 
 
@@ -34,26 +34,50 @@ class Tracked:
             Lock() if lock is None else parse_lock(_decoded(lock, f"{owner}: dvc.lock"), owner),
         )
 
-    def code_paths(self) -> list[str]:
-        """Files and folders that the pipeline's code lies in."""
-        return [*self.lock.code(), *_ALWAYS]
+    def parted(self, files: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Of all ``files`` of a tree the code that the pipeline depends on, and all other code.
 
-    def is_code(self, path: str) -> bool:
-        """Whether the pipeline depends on the file, by itself or by a folder above it."""
-        code = self.lock.code()
-        folders = [path[:place] for place, letter in enumerate(path) if letter == "/"]
-        return path in _ALWAYS or path in code or any(folder in code for folder in folders)
+        It depends on a file by itself or by a folder above it.
+        """
+        named = {*self.lock.code(), *ALWAYS}
+        code, other = {}, {}
+        for path, digest in files.items():
+            above = [path[:place] for place, letter in enumerate(path) if letter == "/"]
+            if path in named or any(folder in named for folder in above):
+                code[path] = digest
+            elif is_code(path):
+                other[path] = digest
+        return code, other
 
     def data(self) -> dict[str, str]:
         """Path -> md5 of the data that the stages last read and gave."""
         return {path: md5 for path, md5 in sorted(self.lock.data().items()) if is_data(path)}
 
-    def notes(self, sources: Mapping[str, bytes]) -> tuple[str, ...]:
-        """A line if the results are older than the code (``sources``) or the parameters."""
-        if not self.lock.outs and not self.lock.deps:
+    def notes(
+        self, code: Mapping[str, bytes], data: Mapping[str, str | None] | None = None
+    ) -> tuple[str, ...]:
+        """A line if the results of any stage are older than what it would read now.
+
+        That is the ``code``, the parameters, what the stages before it gave, and ``data``:
+        path -> md5 of what lies at the sources of data now, None for nothing.
+        """
+        stages = self.lock.stages.values()
+        if not any(stage.deps or stage.outs for stage in stages):
             return ("nothing in its dvc.lock: which code and data it stands for is not known",)
-        changed = [path for path, md5 in self.lock.code().items() if _md5(path, sources) != md5]
-        changed += [leaf for leaf, v in self.lock.params.items() if self.params.get(leaf) != v]
+        now: dict[str, str | None] = {path: _md5(path, code) for path in self.lock.code()}
+        now |= {**self.lock.outs, **(data or {})}
+        changed = {
+            path
+            for stage in stages
+            for path, md5 in stage.deps.items()
+            if now.get(path, md5) != md5
+        }
+        changed |= {
+            leaf
+            for stage in stages
+            for leaf, value in stage.params.items()
+            if self.params.get(leaf) != value
+        }
         if not changed:
             return ()
         return (f"its results are older than {some(sorted(changed))}: dvc repro renews them",)
@@ -68,14 +92,15 @@ def some(names: Sequence[str]) -> str:
 def _md5(path: str, sources: Mapping[str, bytes]) -> str:
     """The digest that DVC gives a file, or a folder by the list of its files."""
     if path in sources:
-        return hashlib.md5(sources[path], usedforsecurity=False).hexdigest()
-    inside = [
-        {"md5": _md5(name, sources), "relpath": name.removeprefix(f"{path}/")}
-        for name in sorted(sources)
-        if name.startswith(f"{path}/")
-    ]
-    listed = json.dumps(inside, sort_keys=True).encode()
-    return f"{hashlib.md5(listed, usedforsecurity=False).hexdigest()}.dir"
+        return md5_of(sources[path])
+    inside = [name for name in sources if name.startswith(f"{path}/")]
+    return listed_md5({name.removeprefix(f"{path}/"): md5_of(sources[name]) for name in inside})
+
+
+def listed_md5(files: Mapping[str, str]) -> str:
+    """The digest that DVC gives a folder, from relative path -> md5 of its files."""
+    inside = [{"md5": md5, "relpath": path} for path, md5 in sorted(files.items())]
+    return f"{md5_of(json.dumps(inside, sort_keys=True).encode())}.dir"
 
 
 def _yaml(content: bytes, where: str) -> dict[str, Any]:

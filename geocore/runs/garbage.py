@@ -32,7 +32,8 @@ class Collected:
 def collect(home: Path, ledger: Ledger, last: int) -> Collected:
     """Remove what the runs of ``ledger.kept(last)`` do not name; what is locked stays.
 
-    ``home`` holds ``store``, ``work`` (a folder per key) and ``locks`` (``STAGE-KEY.lock``).
+    ``home`` holds ``store``, ``work`` (a folder per key) and ``locks`` (``STAGE-KEY.lock``), and
+    what a killed process was about to put elsewhere (a new study).
     Raises ``UserError`` if a ledger entry is damaged: what it names would be taken for garbage.
     """
     if damaged := ledger.damaged():
@@ -59,7 +60,7 @@ def _with_parts(store: Store, keys: set[str]) -> set[str]:
 def _collect_work(home: Path, ledger: Ledger, last: int) -> tuple[int, int]:
     root = home / "work"
     kept = {entry.get("key") for entry in ledger.kept(last)}
-    count, freed = 0, remove_stale(root)[1]
+    count, freed = 0, remove_stale(home)[1] + remove_stale(root)[1]
     for folder in sorted(root.glob(_KEY_GLOB)):
         if folder.name in kept:
             continue

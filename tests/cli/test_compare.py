@@ -65,6 +65,46 @@ def test_tables_of_what_differs(root: Path) -> None:
     assert "train.epochs" in geocore(root, "main", SCRIPT, "--all").stdout
 
 
+def test_each_bound_stands_with_whose_it_is(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.write_gates({"accuracy_min": {**GATES["accuracy_min"], "bound": 0.94}})
+    project.commit("strict")
+    project.write_gates({"accuracy_min": {**GATES["accuracy_min"], "bound": 0.5}})
+    project.commit("loose")
+    for pair, row in (
+        (("HEAD", "HEAD~1"), "0.95 holds, at least 0.5 0.95 holds, at least 0.94"),
+        (("HEAD~1", "HEAD"), "0.95 holds, at least 0.94 0.95 holds, at least 0.5"),
+    ):
+        rows = [" ".join(line.split()) for line in geocore(tmp_path, *pair).stdout.splitlines()]
+        assert f"evaluate.accuracy_min {row}" in rows
+
+
+def test_code_that_differs_from_the_commit_is_marked(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    commit = project.commit("first")
+    project.write("geocore/train/loop.py", "RATE = 3\n")
+    page = tmp_path / "page.html"
+    done = geocore(tmp_path, "HEAD", "-o", str(page))
+    assert f" {commit[:12]}+ " in done.stdout
+    assert f">{commit[:12]}+<" in page.read_text(encoding="utf-8")
+    told = json.loads(geocore(tmp_path, "HEAD", "--json").stdout)["snapshots"]
+    assert [(s["commit"], s["dirty"]) for s in told] == [(commit, False), (commit, True)]
+
+
+def test_the_page_alone_on_standard_output(root: Path, tmp_path: Path) -> None:
+    # As /dev/stdout is one: a fault must not cost the machine its own.
+    link = tmp_path / "stdout"
+    link.symlink_to("/proc/self/fd/1")
+    done = geocore(root, "main", SCRIPT, "-o", str(link))
+    assert link.is_symlink()
+    assert done.returncode == 0
+    assert done.stdout.startswith("<!DOCTYPE html>")
+    assert done.stdout.endswith("</html>\n")
+    refused = geocore(root, "nothing", "--json", "-o", str(link))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith(f"error: -o {link}: standard output, where --json writes")
+
+
 def test_colours_for_who_looks_on(root: Path) -> None:
     done = geocore(root, "main", SCRIPT, FORCE_COLOR="1", COLUMNS="200")
     assert "\x1b[31m" in done.stdout, "worse is red"
@@ -115,6 +155,11 @@ def test_one_name_is_held_against_the_workspace(root: Path) -> None:
             "expected workspace, a branch, tag or commit, an experiment, or a run of geocore runs",
         ),
         (["main", "-o", "."], "-o .: a folder; expected a file's name, as in compare.html"),
+        (
+            ["nothing", "-o", "dvc.yaml/x.html"],
+            "-o dvc.yaml/x.html: not a directory; "
+            "expected a file that can be written, as in compare.html",
+        ),
     ],
 )
 def test_a_mistake_is_a_line(root: Path, arguments: list[str], line: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from geocore.cli.studies import _details
 from geocore.pipeline.studies.state import Figure, Study
+from geocore.runs.atomic import write_json
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,6 +66,28 @@ def test_a_new_study_is_told_and_a_broken_one_is_a_fault(copy: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
     assert "    studies/mine/README.md: no such file; expected the study's page" in done.stdout
     assert "    studies/posterior/README.md names no headline figure yet" in done.stdout
+
+
+def test_escape_sequences_of_a_page_do_not_reach_the_terminal(copy: Path) -> None:
+    geocore(copy, "new-study", "mine")
+    page = copy / "studies/mine/README.md"
+    page.write_text("---\nheadline: null\n---\n# Mine \x1b]0;pwn\x07 \u202e\n")
+    done = geocore(copy, "papers")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"Mine \x1b]0;pwn\x07 \u202e" in done.stdout
+    (copy / "studies/mine/dvc.yaml").write_text("stages: 3\n")
+    done = geocore(copy, "papers")
+    assert done.returncode == 1
+    assert "    studies/mine: dvc.yaml: stages is 3; expected a mapping of keys" in done.stdout
+    assert sum(" not built " in line for line in done.stdout.splitlines()) == 15
+
+
+def test_nor_do_those_of_what_a_run_failed_with(copy: Path) -> None:
+    entry = {"run": "1", "stage": "train", "state": "failed", "started": "1", "error": "a\x1b[2Jb"}
+    write_json(copy / ".geocore/ledger/1.json", entry)
+    done = geocore(copy, "runs")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1] == r"    a\x1b[2Jb"
 
 
 def test_a_mistake_is_one_line(copy: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from flows.tethered import run_tethered
 from tests.flows.project import ROOT, user_environment
 
 # A command with a child that does not hear Ctrl-C.
@@ -62,6 +63,21 @@ def test_exit_code_and_lines(code: str, expected: list[Any]) -> None:
     *said, ended = told.splitlines()
     assert json.loads(ended) == expected
     assert said == expected[1]
+
+
+def test_a_listener_that_is_gone_ends_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    heard: list[str] = []
+
+    def say(line: str) -> None:
+        heard.append(line)
+        raise BrokenPipeError
+
+    # More than a pipe holds: were it drained no longer, the command would never end.
+    code = "for n in range(20000): print(n, flush=n == 0)"
+    command = [sys.executable, "-c", code]
+    ended = run_tethered(command, folder=ROOT, environment=user_environment(), say=say)
+    assert (ended[0], ended[1][-1], heard) == (0, "19999", ["0"])
+    assert capfd.readouterr().err == ""
 
 
 @pytest.fixture

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +131,17 @@ def test_what_could_not_be_measured_has_no_figure() -> None:
     rows = metric_rows(now, now)
     assert [row["now"] for row in rows] == [None, None]
     assert rows[0]["gate"] == "failed: expected at most 1.0 (gate.nll_max)"
+
+
+def test_its_pictures_come_from_the_cache(ledger: Ledger, tmp_path: Path) -> None:
+    before = replace(snapshot(0.9), pictures={"evaluate/a.png": b"first", "evaluate/b.png": b"x"})
+    with ledger.record("repro", targets=[]) as run:
+        run.note(snapshot=before.to_json())
+    md5 = hashlib.md5(b"first").hexdigest()
+    kept = tmp_path / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"first")
+    found = last_good(ledger, root=tmp_path)
+    assert found is not None
+    assert found.pictures == {"evaluate/a.png": b"first"}
+    assert found.notes == ("no longer in DVC's cache here: evaluate/b.png",)

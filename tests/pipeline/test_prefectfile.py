@@ -21,6 +21,7 @@ def copy(tmp_path: Path) -> Path:
     for name in ("dvc.yaml", "prefect.yaml"):
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "flows").symlink_to(ROOT / "flows")
+    (tmp_path / "binary").write_bytes(b"\xff\x00")
     return tmp_path
 
 
@@ -63,9 +64,57 @@ def test_targets_that_dvc_knows(copy: Path, targets: Any) -> None:
             "target 'trian' is no stage; did you mean train?",
         ),
         (
-            {"parameters": {"targets": ["studies/none/dvc.yaml:train"]}},
-            "target 'studies/none/dvc.yaml:train': studies/none/dvc.yaml does not exist; "
-            "expected a dvc.yaml",
+            {"parameters": {"targets": ["studies/mine/dvc.yaml:train"]}},
+            "target 'studies/mine/dvc.yaml:train' is of another pipeline; expected stages of the "
+            "root's dvc.yaml, whose metrics are reported",
+        ),
+        (
+            {"parameters": {"targets": ["studies/mine/dvc.yaml"]}},
+            "target 'studies/mine/dvc.yaml' is of another pipeline; expected stages of the root's "
+            "dvc.yaml, whose metrics are reported",
+        ),
+        ({"parameters": 3}, "parameters are 3; expected a mapping of them"),
+        (
+            {"entrypoint": "prefect.yaml:repro"},
+            "entrypoint is 'prefect.yaml:repro'; prefect.yaml is not Python, "
+            "expected flows/FILE.py",
+        ),
+        (
+            {"entrypoint": "binary:repro"},
+            "entrypoint is 'binary:repro'; binary is not Python, expected flows/FILE.py",
+        ),
+        (
+            {"schedule": {"cron": "0 3 * * *", "timezone": "UTC"}},
+            "schedule is an unknown key; did you mean schedules?",
+        ),
+        (
+            {"work_pool": {"name": "local", "nmae": "other"}},
+            "work_pool: nmae is an unknown key; did you mean name?",
+        ),
+        ({"schedules": 3}, "schedules are 3; expected a list"),
+        (
+            {"schedules": [{"cron": "99 99 * * *", "timezone": "UTC"}]},
+            "cron: minute is '99'; expected 0 to 59",
+        ),
+        (
+            {"schedules": [{"interval": 0, "timezone": "UTC"}]},
+            "interval is 0; expected seconds above 0, or a duration like PT6H",
+        ),
+        (
+            {"schedules": [{"rrule": None, "timezone": "UTC"}]},
+            "rrule is None; expected a rule like FREQ=DAILY",
+        ),
+        (
+            {"schedules": [{"cron": "0 3 * * *", "timezone": "UTC", "activ": False}]},
+            "schedule: activ is an unknown key; did you mean active?",
+        ),
+        (
+            {
+                "schedules": [
+                    {"cron": "@daily", "timezone": "UTC", "parameters": {"targets": ["trian"]}}
+                ]
+            },
+            "schedule: target 'trian' is no stage; did you mean train?",
         ),
         (
             {"parameters": {"targets": "train"}},
@@ -73,7 +122,8 @@ def test_targets_that_dvc_knows(copy: Path, targets: Any) -> None:
         ),
         (
             {"schedules": [{"cron": "3 o'clock", "timezone": "UTC"}]},
-            "cron is \"3 o'clock\"; expected five fields, like '0 3 * * *'",
+            "cron: \"3 o'clock\"; expected five fields, like '0 3 * * *', or one of @hourly, "
+            "@daily, @midnight, @weekly, @monthly, @yearly, @annually",
         ),
         (
             {"schedules": [{"cron": "0 3 * * *"}]},
@@ -95,6 +145,21 @@ def test_a_mistake_is_one_line(copy: Path, changed: dict[str, Any], line: str) -
     with pytest.raises(UserError) as caught:
         read_deployments(copy)
     assert caught.value.lines == (expected,)
+
+
+@pytest.mark.parametrize("schedule", [{"interval": 3600}, {"interval": "PT6H"}, {"cron": "@daily"}])
+def test_schedules_that_come(copy: Path, schedule: dict[str, Any]) -> None:
+    assert write(copy, nightly(schedules=[{"timezone": "UTC", **schedule}], paused=True)) == []
+
+
+@pytest.mark.parametrize("text", ["3", "[]", "{a: b}", "null"])
+def test_deployments_that_are_no_list(copy: Path, text: str) -> None:
+    (copy / "prefect.yaml").write_text(f"deployments: {text}\n")
+    found = yaml.safe_load(text)
+    with pytest.raises(UserError) as caught:
+        read_deployments(copy)
+    line = f"prefect.yaml: deployments are {found!r}; expected a list of them"
+    assert caught.value.lines == (line,)
 
 
 def test_names_that_are_missing_or_stand_there_twice(copy: Path) -> None:

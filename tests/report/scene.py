@@ -102,7 +102,8 @@ class Project:
 
     def repro(self) -> None:
         """Write ``dvc.lock`` and the results that DVC owns, as ``dvc repro`` would leave them."""
-        deps = [*self.data, *self.code_deps]
+        own = ["data/own"] if (self.root / "data/own").is_dir() else []
+        deps = [*self.data, *own, *self.code_deps]
         outs = [self._keep(path, content) for path, content in self.owned.items()]
         stage = {
             "cmd": "python -m flows.train",
@@ -110,7 +111,9 @@ class Project:
             "params": {"params.yaml": {"train.lr": self.params["train"]["lr"]}},
             "outs": outs,
         }
-        lock = {"schema": "2.0", "stages": {"train": stage}}
+        made = [{"path": path, "hash": "md5", "md5": self._md5(path)} for path in self.data]
+        stages = {"fetch": {"cmd": "python -m flows.fetch", "outs": made}, "train": stage}
+        lock = {"schema": "2.0", "stages": stages}
         self.write("dvc.lock", yaml.safe_dump(lock))
 
     def commit(self, message: str = "state", *, repro: bool = True) -> str:
@@ -161,7 +164,8 @@ class Project:
             return hashlib.md5(self.data[path].encode()).hexdigest() + ".dir"
         if target.is_file():
             return hashlib.md5(target.read_bytes()).hexdigest()
-        files = [(p.relative_to(target).as_posix(), p) for p in target.rglob("*.py")]
+        inside = [p for p in target.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+        files = [(p.relative_to(target).as_posix(), p) for p in inside]
         listed = self._listed((n, hashlib.md5(p.read_bytes()).hexdigest()) for n, p in files)
         return f"{hashlib.md5(listed).hexdigest()}.dir"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from geocore.errors import UserError
 from geocore.report.alignment import aligned
 from geocore.report.comparison import Comparison, Missing, compare
 from geocore.report.reading import read_snapshot
@@ -143,3 +144,22 @@ def test_code_that_cannot_be_had_is_not_comparable(project: Project) -> None:
 def test_without_a_run_nothing_is_asked_again(project: Project) -> None:
     snapshots = [read_snapshot(project.root, name) for name in ("HEAD", "workspace")]
     assert aligned(project.root, snapshots) == snapshots
+
+
+def test_a_run_of_a_study_is_compared_with_its_own_alone(project: Project) -> None:
+    first, second = (f"20261122T{n}-train-bbbbbb" for n in (3, 4))
+    entry(project, first, study="studies/mine")
+    entry(project, second, study="studies/mine", params={"train.lr": 0.1})
+    rows = compared(project, first, second).params
+    assert [row.name for row in rows] == ["train.epochs", "train.lr"]
+    line = (
+        f"{first}: a run in studies/mine, a pipeline of its own; "
+        "expected only runs of studies/mine, or none"
+    )
+    for other in ("HEAD", "workspace", RUN):
+        for names in ((first, other), (other, first)):
+            with pytest.raises(UserError) as caught:
+                compared(project, *names)
+            assert caught.value.lines == (line,)
+    entry(project, second, study="")
+    assert compared(project, RUN, second).params == ()

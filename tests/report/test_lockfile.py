@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from geocore.errors import UserError
-from geocore.report.lockfile import Cache, Lock, parse_lock
+from geocore.report.lockfile import Cache, Lock, Locked, parse_lock
 
 LOCK = """
 schema: '2.0'
@@ -30,10 +30,12 @@ stages:
 
 def test_what_stages_read_and_gave() -> None:
     lock = parse_lock(LOCK, "main")
-    assert lock.code() == {"flows/train.py": "bb", "geocore/train": "cc.dir"}
+    assert lock.code() == {"flows/train.py", "geocore/train"}
     assert lock.data() == {"data/raw": "aa.dir", "results/train/curve.csv": "dd"}
     assert lock.outs == {"results/train/curve.csv": "dd"}
-    assert lock.params == {"train.lr": 0.001, "train.note": None}
+    assert lock.stages["train"].params == {"train.lr": 0.001, "train.note": None}
+    assert lock.stages["gate"] == Locked()
+    assert lock.sources() == {"data/raw"}
     assert parse_lock("schema: '2.0'", "main") == Lock()
 
 

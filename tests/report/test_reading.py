@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from geocore.errors import UserError
-from geocore.report.comparison import SECTIONS, compare
+from geocore.report.comparison import SECTIONS, Comparison, Missing, compare
+from geocore.report.pictures import gallery
 from geocore.report.reading import read_snapshot
+from geocore.report.snapshot import Snapshot
 from geocore.runs.store import Store
 from tests.report.scene import PARAMS, Project, png
+
+KEY = "0123456789abcdef" * 2
 
 
 @pytest.fixture(scope="module")
@@ -214,28 +219,27 @@ def test_a_run_of_the_whole_pipeline_has_its_snapshot(project: Project) -> None:
 
 
 def test_a_run_of_a_stage_is_what_ledger_and_store_have(project: Project) -> None:
-    key = "0123456789abcdef" * 2
-
     def build(folder: Path) -> None:
         (folder / "metrics.json").write_text(json.dumps({"val_nll": 0.5}))
         (folder / "curve.csv").write_text("epoch,val_nll\n0,0.5\n")
         (folder / "pictures").mkdir()
         (folder / "pictures/x.png").write_bytes(png(3))
 
-    Store(project.root / ".geocore/store").make(key, build, verb="train")
+    Store(project.root / ".geocore/store").make(KEY, build, verb="train")
     project.entry(
         "20261122T1-resample-aaaaaa", stage="resample", outs={"data/healpix": "d1"}
     )  # fmt: skip
     project.entry(
         "20261122T2-train-bbbbbb",
-        key=key,
+        key=KEY,
+        pieces={KEY: "made"},
         params={"train.lr": 0.1},
         inputs={"healpix": "d1", "camera": "d9"},
         outs={"results/train/weights.safetensors": "d2", "results/train/metrics.json": "d3"},
-        code={"commit": "c0ffee", "closure": {"geocore.train.loop": "e1"}},
+        code={"commit": "c0ffee", "dirty": True, "closure": {"geocore.train.loop": "e1"}},
     )
     found = read_snapshot(project.root, "20261122T2")
-    assert (found.kind, found.commit) == ("run", "c0ffee")
+    assert (found.kind, found.commit, found.base) == ("run", "c0ffee", "c0ffee+")
     assert found.params == {"train.lr": 0.1}
     assert found.metrics == {"train.val_nll": 0.5}
     assert found.curves == {"train/curve.csv": {"epoch": [0.0], "val_nll": [0.5]}}
@@ -245,7 +249,7 @@ def test_a_run_of_a_stage_is_what_ledger_and_store_have(project: Project) -> Non
         "data/healpix": "d1", "input camera": "d9", "results/train/weights.safetensors": "d2"
     }  # fmt: skip
     assert found.notes == ()
-    Store(project.root / ".geocore/store").remove(key)
+    Store(project.root / ".geocore/store").remove(KEY)
     lost = read_snapshot(project.root, "20261122T2")
     assert (lost.metrics, lost.curves, lost.pictures) == ({}, {}, {})
     assert lost.notes == ("its piece is no longer in the store: no metrics, curves or pictures",)
@@ -287,3 +291,123 @@ def test_a_project_below_the_repository(project: Project) -> None:
     found = read_snapshot(inner, "HEAD")
     assert found.params["train.lr"] == 0.002
     assert found.metrics["evaluate.test.accuracy"] == 0.95
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"stage": "gate", "key": KEY},
+        {"key": KEY, "state": "failed", "error": "no"},
+        {"stage": "repro", "state": "failed"},
+        {"key": KEY, "pieces": {"f" * 32: "made"}, "state": "died"},
+    ],
+)
+def test_a_run_without_results_of_its_own_says_that(project: Project, odd: dict[str, Any]) -> None:
+    Store(project.root / ".geocore/store").make(KEY, lambda _: None, verb="train")
+    project.entry("20261122T2-train-bbbbbb", **odd)
+    found = read_snapshot(project.root, "20261122T2")
+    assert found.metrics == {}
+    assert found.notes == ("this run kept no results: no metrics, curves or pictures",)
+
+
+def test_code_of_one_lock_alone_is_looked_up_in_both_trees(project: Project) -> None:
+    project.write("geocore/shared.py", "SAME = 1\n")
+    project.write("geocore/changed.py", "OLD = 1\n")
+    project.commit("before")
+    project.code_deps = [*project.code_deps, "geocore/shared.py", "geocore/changed.py"]
+    project.code_deps.remove("tasks/train.py")
+    project.write("geocore/changed.py", "NEW = 1\n")
+    project.write("geocore/train/added.py", "")
+    project.commit("after")
+    noted = read_snapshot(project.root, "workspace").to_json()
+    project.entry("20261122T2-repro-bbbbbb", "repro", snapshot=noted)
+    for after in ("HEAD", "workspace", "20261122T2"):
+        pair = [read_snapshot(project.root, name) for name in ("HEAD~1", after)]
+        for snapshots in (pair, pair[::-1]):
+            found = compare(snapshots)
+            rows = {row.name: row.values for row in found.code}
+            assert set(rows) == {"geocore/changed.py", "geocore/train/added.py"}
+            assert all(isinstance(value, str) for value in rows["geocore/changed.py"])
+            assert Missing.ABSENT in rows["geocore/train/added.py"]
+            assert found.same["code"] == 6
+
+
+def test_a_run_that_noted_no_other_code_cannot_say_what_is_absent(project: Project) -> None:
+    noted = read_snapshot(project.root, "workspace").to_json()
+    del noted["other_code"], noted["code"]["tasks/train.py"]
+    project.entry("20261122T2-repro-bbbbbb", "repro", snapshot=noted)
+    found = compare([read_snapshot(project.root, name) for name in ("HEAD", "20261122T2")])
+    assert found.code == ()
+
+
+def test_pictures_of_a_whole_run_come_from_the_cache(project: Project) -> None:
+    noted = read_snapshot(project.root, "workspace").to_json()
+    project.entry("20261122T2-repro-bbbbbb", "repro", snapshot=noted)
+    here = read_snapshot(project.root, "HEAD")
+    found = read_snapshot(project.root, "20261122T2")
+    assert found.pictures == here.pictures
+    assert found.notes == ()
+    project.forget_cache()
+    lost = read_snapshot(project.root, "20261122T2")
+    assert (lost.pictures, set(lost.unread or ())) == ({}, set(here.pictures))
+    assert lost.notes == (
+        "no longer in DVC's cache here: "
+        "evaluate/pictures/confusion.png, evaluate/pictures/kept.png",
+    )
+    bare = read_snapshot(project.root, "HEAD")
+    for owner in (lost, bare):
+        figures, _ = gallery([replace(owner, name="lost"), here])
+        assert [figure.absent for figure in figures] == [(), ()]
+
+
+def test_data_that_no_stage_makes_goes_by_what_lies_there(project: Project) -> None:
+    project.write("data/own/b/scan.off", "OFF 1")
+    project.write("data/own/scan.off", "OFF 2")
+    project.write(".dvcignore", ".gitkeep\n*.swp\n")
+    project.write("data/own/.gitkeep", "")
+    (project.root / "data/own/.gitkeep").unlink()
+    project.commit("own data")
+    project.write("data/own/.gitkeep", "")
+    project.git("add", "--force", "data/own/.gitkeep")
+    project.write("data/own/x.swp", "")
+
+    def compared() -> tuple[Comparison, Snapshot]:
+        pair = [read_snapshot(project.root, name) for name in ("HEAD", "workspace")]
+        return compare(pair), pair[1]
+
+    found, now = compared()
+    assert (found.data, now.notes) == ((), ())
+    assert found.same["data"] == 4
+    project.write("data/own/c.off", "OFF 3")
+    found, now = compared()
+    assert [row.name for row in found.data] == ["data/own"]
+    assert now.notes == ("its results are older than data/own: dvc repro renews them",)
+    shutil.rmtree(project.root / "data/own")
+    found, now = compared()
+    assert found.data[0].values[1] is Missing.ABSENT
+
+
+def test_code_that_is_not_the_commit_s_is_marked(project: Project) -> None:
+    assert not read_snapshot(project.root, "workspace").dirty
+    project.write("results/evaluate/metrics.json", "{}")
+    project.write("geocore/cli/__pycache__/app.pyc", "")
+    assert not read_snapshot(project.root, "workspace").dirty
+    project.write("geocore/cli/app.py", "UNUSED = 2\n")
+    found = read_snapshot(project.root, "workspace")
+    assert found.base == f"{project.git('rev-parse', 'HEAD')[:12]}+"
+    project.entry("20261122T2-repro-bbbbbb", "repro", snapshot=found.to_json())
+    assert read_snapshot(project.root, "20261122T2").base == found.base
+    assert read_snapshot(project.root, "HEAD").base + "+" == found.base
+
+
+def test_an_experiment_says_what_it_began_from(project: Project) -> None:
+    base = project.git("rev-parse", "HEAD")
+    commit = project.commit(f"dvc: commit experiment {'157a65' * 10}1234")
+    project.experiment("brave-newt", commit, baseline=base)
+    told = f"experiment on {base[:12]}: the first <i>state</i>"
+    assert read_snapshot(project.root, "brave-newt").about == told
+    assert read_snapshot(project.root, commit).about == told
+    own = project.commit("with words")
+    project.experiment("calm-newt", own, baseline=commit)
+    told = f"experiment on {commit[:12]}: with words"
+    assert read_snapshot(project.root, "calm-newt").about == told

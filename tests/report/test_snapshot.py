@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from geocore.errors import UserError
-from geocore.report.snapshot import Snapshot
+from geocore.report.curve_chart import curve_charts
+from geocore.report.snapshot import Snapshot, md5_of
 from geocore.runs.canonical import canonical_json
 
 WHOLE = Snapshot(
@@ -40,6 +41,22 @@ def test_json_and_back() -> None:
     for section in ("params", "metrics", "gates", "code", "data", "curves", "notes"):
         assert getattr(back, section) == getattr(WHOLE, section), section
     assert back.pictures == {}
+    assert back.unread == {"evaluate/a.png": md5_of(b"png")}
+    assert back.to_json() == value
+    assert (back.dirty, back.base) == (False, "a" * 12)
+
+
+def test_a_dirty_commit_says_so() -> None:
+    dirty = Snapshot.from_json("r", {**WHOLE.to_json(), "dirty": True})
+    assert dirty.base == "a" * 12 + "+"
+    assert Snapshot("w", "workspace", dirty=True).base == "none"
+
+
+def test_what_an_older_version_did_not_note_is_not_known() -> None:
+    value = WHOLE.to_json()
+    del value["pictures"], value["other_code"], value["dirty"]
+    back = Snapshot.from_json("r", value)
+    assert (back.unread, back.other_code, back.dirty) == (None, None, False)
 
 
 def test_what_json_does_not_hold() -> None:
@@ -61,6 +78,38 @@ def test_a_long_curve_is_thinned_evenly() -> None:
     assert (thinned["epoch"][0], thinned["epoch"][-1]) == (0.0, 10_000.0)
     steps = {b - a for a, b in zip(thinned["epoch"], thinned["epoch"][1:], strict=False)}
     assert max(steps) - min(steps) <= 1
+
+
+def test_the_best_and_the_last_of_each_line_stay() -> None:
+    length, members = 301, 8
+    curve = {
+        "member": [float(m) for _ in range(length) for m in range(members)],
+        "epoch": [float(e) for e in range(length) for _ in range(members)],
+        "val_nll": [1.0 + e for e in range(length) for _ in range(members)],
+        "val_accuracy": [0.5] * (length * members),
+    }
+    for member in range(members):
+        best = (37 + member) * members + member
+        curve["val_nll"][best], curve["val_accuracy"][best + members] = -1.0 - member, 0.9
+    curve["val_nll"][members * 5] = math.nan
+    whole = Snapshot("w", "workspace", curves={"c.csv": curve})
+    back = Snapshot.from_json("w", whole.to_json())
+    found = back.curves["c.csv"]
+    assert len(found["epoch"]) <= 200 + 2 * members
+    for before, after in zip(
+        curve_charts([("w", whole.curves)]), curve_charts([("w", back.curves)]), strict=True
+    ):
+        assert after.entries == before.entries
+        assert len(after.lines) == members
+        assert [line.path.split("L")[-1] for line in after.lines] == [
+            line.path.split("L")[-1] for line in before.lines
+        ]
+    for member in range(members):
+        rows = [row for row, m in enumerate(found["member"]) if m == member]
+        epochs = [found["epoch"][row] for row in rows]
+        assert (epochs[0], epochs[-1]) == (0.0, 300.0)
+        assert {37.0 + member, 38.0 + member} <= set(epochs)
+        assert epochs == sorted(epochs)
 
 
 @pytest.mark.parametrize(

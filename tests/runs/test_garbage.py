@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +58,16 @@ def test_nothing_goes_while_an_entry_is_damaged(home: Path) -> None:
     with pytest.raises(UserError, match=f"{broken}: damaged.*repair or delete it first"):
         collect(home, Ledger(home / "ledger"), last=1)
     assert sorted(path for path in home.rglob("*")) == before
+
+
+def test_what_a_killed_process_was_about_to_put_elsewhere_goes(home: Path) -> None:
+    collect(home, Ledger(home / "ledger"), last=1)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for process in (dead.pid, os.getpid()):
+        write_text(home / f".mine.tmp-{process}-0123abcd" / "dvc.yaml", "12345")
+    assert collect(home, Ledger(home / "ledger"), last=1) == Collected(0, 0, 0, 5, 0)
+    assert [path.name for path in home.glob(".*")] == [f".mine.tmp-{os.getpid()}-0123abcd"]
 
 
 def test_an_empty_home_has_no_garbage(tmp_path: Path) -> None:

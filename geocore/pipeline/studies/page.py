@@ -91,13 +91,21 @@ def measured(folder: Path, headline: Headline, where: str) -> float | None:
                 "README.md names"
             )
         value = value[step]
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value):
+    if not _is_finite(value):
         found = json.dumps(value)
         found = found if len(found) <= _LONGEST else f"{found[:_LONGEST]}..."
         raise UserError(f"{shown}: {headline.key} is {found}; expected a finite number")
     figure: float = value
     return figure
+
+
+def _is_finite(value: Any) -> bool:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
 
 
 def _parted(text: str, where: str) -> tuple[dict[str, Any], str]:

@@ -6,6 +6,7 @@ root's parameters, until somebody changes them.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
@@ -19,7 +20,7 @@ from geocore.config.runtime import RuntimeParams
 from geocore.errors import UserError
 from geocore.pipeline.dvcfile import DvcStage, read_dvc
 from geocore.pipeline.studies.papers import PAPERS, Paper
-from geocore.runs.atomic import disk_error, write_text
+from geocore.runs.atomic import disk_error, remove_stale, write_text
 
 __all__ = ["STAGES", "new_study"]
 
@@ -105,9 +106,12 @@ def new_study(root: Path, name: str, title: str | None = None) -> list[Path]:
         "params.yaml": _PARAMS_HEAD + _params(root),
         "README.md": _page(name, title, paper),
     }
-    # Below .geocore/, where neither git nor DVC looks: a copy that a kill leaves disturbs nobody.
-    temporary = root / ".geocore" / f"new-study-{secrets.token_hex(4)}"
+    # Below .geocore/, where neither git nor DVC looks: a copy that a kill leaves disturbs nobody,
+    # and by its name `remove_stale` knows it, here the next time and in `geocore store gc`.
+    aside = root / ".geocore"
+    temporary = aside / f".{name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
     try:
+        remove_stale(aside)
         for file, text in files.items():
             write_text(temporary / file, text)
         folder.parent.mkdir(exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -9,9 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from geocore.config.load import read_yaml
 from geocore.errors import UserError
-from geocore.pipeline.dvcfile import DvcStage, read_dvc
+from geocore.pipeline.dvcfile import DvcStage, locked_stages, read_dvc
 from geocore.pipeline.dvcstatus import dvc_status
 from geocore.pipeline.studies.page import Headline, measured, read_page
 from geocore.pipeline.studies.papers import PAPERS
@@ -70,16 +70,41 @@ class _Measured:
 
 
 def survey(root: Path) -> list[Study]:
-    """The fifteen in the design's order, then the user's own by name. DVC is asked once for all."""
-    names = {p.name: Study(p.name, p.title, p.arxiv, "not built") for p in PAPERS}
+    """The fifteen in the design's order, then the user's own by name. DVC is asked once for all.
+
+    A study that cannot be read, by this or by DVC, is ``broken`` and hides no other.
+    """
+    studies = {p.name: Study(p.name, p.title, p.arxiv, "not built") for p in PAPERS}
     for file in sorted((root / "studies").glob("[!.]*/dvc.yaml")):
         name = file.parent.name
-        names.setdefault(name, Study(name, "", None, "not built"))
-    looked = [_look(root, study) for study in names.values()]
-    files = [f"studies/{one.study.name}/dvc.yaml" for one in looked if isinstance(one, _Measured)]
-    status = dvc_status(root, *files) if files else {}
-    runs = Ledger(ledger_folder(root)).runs() if files else []
-    return [one if isinstance(one, Study) else _judged(root, one, status, runs) for one in looked]
+        studies.setdefault(name, Study(name, "", None, "not built"))
+    looked = [_look(root, study) for study in studies.values()]
+    names = [one.study.name for one in looked if isinstance(one, _Measured)]
+    status, refused = _asked(root, names)
+    runs = Ledger(ledger_folder(root)).runs() if names else []
+    return [
+        one if isinstance(one, Study) else _told(root, one, status, refused, runs) for one in looked
+    ]
+
+
+def _asked(root: Path, names: list[str]) -> tuple[dict[str, list[Any]], dict[str, UserError]]:
+    """What DVC says of these studies, asked once; where it refuses them together, one by one."""
+    files = {name: f"studies/{name}/dvc.yaml" for name in names}
+    if not files:
+        return {}, {}
+    try:
+        return dvc_status(root, *files.values()), {}
+    except UserError:
+        if importlib.util.find_spec("dvc") is None:
+            raise
+    status: dict[str, list[Any]] = {}
+    refused: dict[str, UserError] = {}
+    for name, file in files.items():
+        try:
+            status |= dvc_status(root, file)
+        except UserError as error:
+            refused[name] = error
+    return status, refused
 
 
 def _look(root: Path, study: Study) -> Study | _Measured:
@@ -121,17 +146,35 @@ def _maker(stages: dict[str, DvcStage], headline: Headline, where: str) -> DvcSt
     )
 
 
+def _told(
+    root: Path,
+    one: _Measured,
+    status: dict[str, list[Any]],
+    refused: dict[str, UserError],
+    runs: list[dict[str, Any]],
+) -> Study:
+    try:
+        if one.study.name in refused:
+            raise refused[one.study.name]
+        return _judged(root, one, status, runs)
+    except UserError as error:
+        return replace(one.study, state="broken", figure=None, fault=error.lines[0])
+
+
 def _judged(
     root: Path, one: _Measured, status: dict[str, list[Any]], runs: list[dict[str, Any]]
 ) -> Study:
     study, where = one.study, f"studies/{one.study.name}"
     changed = {name: status.get(f"{where}/dvc.yaml:{name}", []) for name in one.stages}
-    lock = root / where / "dvc.lock"
-    known = (read_yaml(lock).get("stages") or {}) if lock.is_file() else {}
     maker = one.maker.name
+    try:
+        known = locked_stages(root / where)
+    except UserError as error:
+        raise UserError(f"{where}: {error.lines[0]}") from None
     if maker not in known or _states(changed[maker]).get(one.path) == "modified":
-        fault = f"{one.path}: is not what stage {maker} wrote; run dvc repro {where}/dvc.yaml"
-        return replace(study, state="broken", figure=None, fault=fault)
+        raise UserError(
+            f"{one.path}: is not what stage {maker} wrote; run dvc repro {where}/dvc.yaml"
+        )
     because = tuple(_reasons(one, changed))
     commit = _commit(root, one, runs)
     recorded = None if commit else _recorded(root, f"{where}/dvc.lock")

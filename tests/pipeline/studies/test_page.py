@@ -96,6 +96,10 @@ def test_the_figure_is_what_the_file_has(tmp_path: Path) -> None:
         ('{"test": 1}', "has no test.iou; expected"),
         ('{"test": {"iou": null}}', "test.iou is null; expected a finite number"),
         ('{"test": {"iou": NaN}}', "test.iou is NaN; expected a finite number"),
+        (
+            f'{{"test": {{"iou": 1{"0" * 999}}}}}',
+            f"test.iou is 1{'0' * 39}...; expected a finite number",
+        ),
         ('{"test": {"iou": true}}', "test.iou is true; expected a finite number"),
         ('{"test": {"iou": [0.5]}}', "test.iou is [0.5]; expected a finite number"),
     ],

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +194,19 @@ def test_all_or_nothing(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"^studies/mine: File exists; expected to make it$"):
         new_study(copy, "mine")
     assert list((copy / ".geocore").iterdir()) == []
+
+
+def test_what_a_kill_left_goes_with_the_next_study(copy: Path) -> None:
+    code = """
+import os, signal, sys
+from pathlib import Path
+from geocore.pipeline.studies.scaffold import new_study
+Path.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+new_study(Path(sys.argv[1]), "mine")
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(copy)], cwd=ROOT)
+    assert done.returncode == -signal.SIGKILL
+    (leftover,) = left(copy)
+    assert leftover.startswith(".mine.tmp-")
+    new_study(copy, "mine")
+    assert left(copy) == ["mine"]

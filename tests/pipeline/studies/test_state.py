@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from geocore.errors import UserError
 from geocore.pipeline.studies import state
 from geocore.pipeline.studies.papers import PAPERS
 from geocore.pipeline.studies.state import Study, survey
@@ -43,9 +44,12 @@ class Repository:
         self.root = root
         self.status: dict[str, list[Any]] = {}
         self.asked: list[tuple[str, ...]] = []
+        self.refused = ""
 
     def answer(self, root: Path, *files: str) -> dict[str, list[Any]]:
         self.asked.append(files)
+        if self.refused in files:
+            raise UserError(f"dvc status: {self.refused} validation failed")
         return self.status
 
     def add(self, name: str = "mine", *, page: str = PAGE, measured: bool = True) -> Path:
@@ -181,6 +185,39 @@ def test_what_is_broken_is_one_line_and_the_others_are_told(repository: Reposito
     assert repository.study("fpga_cnn").fault == (
         "studies/fpga_cnn: no dvc.yaml; expected the study's pipeline"
     )
+    assert repository.study("whole").state == "measured"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "fault"),
+    [
+        ("dvc.yaml", "stages: 3", "dvc.yaml: stages is 3; expected a mapping of keys"),
+        (
+            "dvc.yaml",
+            "stages: {train: {cmd: x, params: 5}}",
+            "dvc.yaml: stage train: params is 5; expected a list",
+        ),
+        ("dvc.lock", "stages: 3", "dvc.lock: stages is 3; expected a mapping of keys"),
+        ("dvc.lock", "stages: [", "dvc.lock line 1: "),
+    ],
+)
+def test_what_is_of_another_type_breaks_this_study_alone(
+    repository: Repository, file: str, text: str, fault: str
+) -> None:
+    write_text(repository.add("odd") / file, text)
+    repository.add("whole")
+    assert str(repository.study("odd").fault).startswith(f"studies/odd: {fault}")
+    assert (repository.study("odd").state, repository.study("odd").figure) == ("broken", None)
+    assert repository.study("whole").state == "measured"
+
+
+def test_a_study_that_dvc_refuses_hides_no_other(repository: Repository) -> None:
+    for name in ("odd", "whole"):
+        repository.add(name)
+    repository.refused = "studies/odd/dvc.yaml"
+    odd = repository.study("odd")
+    assert (odd.state, odd.figure) == ("broken", None)
+    assert odd.fault == "dvc status: studies/odd/dvc.yaml validation failed"
     assert repository.study("whole").state == "measured"
 
 
