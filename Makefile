@@ -42,7 +42,7 @@ repro: setup ## run the pipeline: real digits, from the source to an evaluated n
 	@echo "The results are in results/."
 
 test: setup ## run the tests (what CI runs)
-	pytest -n 2 --dist loadgroup
+	pytest -n 2 --dist loadfile
 
 slow: setup ## run the tests that are too long for every day
 	pytest -m slow

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
-
-import pytest
 
 ENVIRONMENT = {
     # Nothing is reported home, nothing is asked of the network.
@@ -31,13 +28,3 @@ os.environ.update(ENVIRONMENT)
 
 if "torch" in sys.modules:
     sys.modules["torch"].set_num_threads(1)
-
-FLOWS = Path(__file__).parent / "flows"
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file of flows on one worker: its tests share a server and a copy of the project."""
-    for item in items:
-        if FLOWS in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
