@@ -17,7 +17,7 @@ from geocore.pipeline.progress import Progress
 from geocore.pipeline.stage import Job, Manifest, Stage
 from geocore.runs.store import Store
 
-__all__ = ["blobs", "run_stage", "stage_job", "write_raw"]
+__all__ = ["blobs", "results_of", "run_stage", "stage_job", "write_raw"]
 
 PROJECT = {
     "projection": "stereographic", "angle_of_view": 100.0, "colatitude": 90.0, "longitude": 45.0,
@@ -53,6 +53,14 @@ def run_stage(stage: Stage, root: Path, **changes: Any) -> Manifest:
     stage.write(job, manifest)
     assert stage.whole is None or stage.whole(job, manifest)
     return manifest
+
+
+def results_of(job: Job) -> dict[str, bytes]:
+    """Make and write the job's stage: every file below ``results/STAGE``, by its path there."""
+    job.stage.write(job, job.stage.make(job))
+    folder = job.root / "results" / job.stage.name
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def blobs(rows: int, height: int, width: int, channels: int = 1) -> np.ndarray:

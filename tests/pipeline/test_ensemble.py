@@ -27,6 +27,7 @@ from geocore.pipeline.train import STAGE as TRAIN
 from geocore.runs.digest import digest_json
 from geocore.runs.store import Store
 from geocore.train.feed import table_feed
+from tests.pipeline.stages import results_of
 from tests.pipeline.test_train import KilledError, write_table
 from tests.pipeline.test_train import job_in as train_job
 from tests.train.scenes import CPU, train_params
@@ -58,26 +59,18 @@ def job_in(
     )
 
 
-def run(job: Job) -> dict[str, bytes]:
-    """Every file that the stage writes, by its path in the results."""
-    STAGE.write(job, STAGE.make(job))
-    folder = job.root / RESULTS
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where an undisturbed run of three members in chunks of two has been."""
     root = tmp_path_factory.mktemp("undisturbed")
     write_table(root)
-    run(job_in(root))
+    results_of(job_in(root))
     return root
 
 
 @pytest.fixture(scope="module")
 def undisturbed(root: Path) -> dict[str, bytes]:
-    return run(job_in(root))
+    return results_of(job_in(root))
 
 
 def test_it_gives_what_it_declares(undisturbed: dict[str, bytes]) -> None:
@@ -126,7 +119,7 @@ def test_chunks_in_processes_give_the_same_bytes(
     job = job_in(tmp_path, notes, chunk=1)
     runtime = job.sections["runtime"].model_copy(update={"workers": 2})
     job = dataclasses.replace(job, sections={**job.sections, "runtime": runtime})
-    assert run(job) == undisturbed
+    assert results_of(job) == undisturbed
     assert list(notes["pieces"].values()) == ["made"] * 7, (
         "three chunks, their predictions, and the whole"
     )
@@ -212,7 +205,7 @@ def test_types_of_the_tables(root: Path) -> None:
 def test_chunks_change_no_byte(tmp_path: Path, undisturbed: dict[str, bytes], chunk: int) -> None:
     write_table(tmp_path)
     torch.manual_seed(99)
-    assert run(job_in(tmp_path, chunk=chunk)) == undisturbed
+    assert results_of(job_in(tmp_path, chunk=chunk)) == undisturbed
 
 
 def test_a_larger_ensemble_finds_the_chunks_of_the_smaller(tmp_path: Path) -> None:
@@ -232,10 +225,10 @@ def test_a_larger_ensemble_finds_the_chunks_of_the_smaller(tmp_path: Path) -> No
 
 def test_the_seed_of_the_single_training_decides_nothing(tmp_path: Path) -> None:
     write_table(tmp_path)
-    first = run(job_in(tmp_path, members=1, chunk=1, seed=1))
+    first = results_of(job_in(tmp_path, members=1, chunk=1, seed=1))
     notes: dict[str, Any] = {}
     job = job_in(tmp_path, notes, members=1, chunk=1, seed=2)
-    assert run(job) == first
+    assert results_of(job) == first
     assert notes["pieces"].pop(job.key) == "made"
     assert list(notes["pieces"].values()) == ["found", "found"]
 
@@ -268,7 +261,7 @@ def test_killed_in_the_second_chunk_the_first_is_found(
 
     notes: dict[str, Any] = {}
     job = job_in(tmp_path, notes)
-    assert run(job) == undisturbed
+    assert results_of(job) == undisturbed
     assert notes["pieces"].pop(job.key) == "made"
     assert {key for key, state in notes["pieces"].items() if state == "found"} == kept
     made = list(notes["pieces"].values()).count("made")
@@ -277,19 +270,19 @@ def test_killed_in_the_second_chunk_the_first_is_found(
 
 def test_a_second_time_it_is_found(tmp_path: Path) -> None:
     write_table(tmp_path)
-    first = run(job_in(tmp_path, members=1, chunk=1))
+    first = results_of(job_in(tmp_path, members=1, chunk=1))
     for port in STAGE.gives.values():  # as DVC does before a run
         path = tmp_path / port.path
         path.rename(tmp_path / f"old-{path.name}")
     notes: dict[str, Any] = {}
     job = job_in(tmp_path, notes, members=1, chunk=1)
-    assert run(job) == first
+    assert results_of(job) == first
     assert notes["pieces"] == {job.key: "found"}
 
 
 def test_a_single_member_has_nothing_to_disagree_with(tmp_path: Path) -> None:
     write_table(tmp_path)
-    run(job_in(tmp_path, members=1, chunk=1))
+    results_of(job_in(tmp_path, members=1, chunk=1))
     rows = pq.read_table(tmp_path / RESULTS / "predictions.parquet").to_pydict()
     assert max(rows["mutual_information"]) == 0
     assert rows["entropy"] == rows["expected_entropy"]
@@ -299,7 +292,7 @@ def test_a_single_member_has_nothing_to_disagree_with(tmp_path: Path) -> None:
 def mistake(root: Path) -> str:
     """The one line that the stage ends with; nothing half-made is left."""
     with pytest.raises(UserError) as error:
-        run(job_in(root))
+        results_of(job_in(root))
     assert not (root / "results").exists()
     assert list(Store(root / "store").pieces()) == []
     (line,) = error.value.lines

@@ -30,6 +30,7 @@ from geocore.pipeline.stage import Job
 from geocore.runs.digest import digest_json
 from geocore.runs.store import Store
 from tests.kernels.references import relu_kernels
+from tests.pipeline.stages import results_of
 from tests.pipeline.test_train import KilledError, write_table
 from tests.pipeline.test_train import job_in as train_job
 
@@ -49,11 +50,6 @@ def job_in(root: Path, notes: dict[str, Any] | None = None, **changes: Any) -> J
     return dataclasses.replace(job, stage=STAGE, sections=sections, key=digest_json(changes))
 
 
-def run(job: Job) -> dict[str, bytes]:
-    STAGE.write(job, STAGE.make(job))
-    return {path.name: path.read_bytes() for path in sorted((job.root / RESULTS).iterdir())}
-
-
 def made(notes: dict[str, Any]) -> tuple[int, int]:
     """How many pieces were made and how many found."""
     states = list(notes["pieces"].values())
@@ -65,13 +61,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where an undisturbed run has been."""
     root = tmp_path_factory.mktemp("undisturbed")
     write_table(root)
-    run(job_in(root))
+    results_of(job_in(root))
     return root
 
 
 @pytest.fixture(scope="module")
 def undisturbed(root: Path) -> dict[str, bytes]:
-    return run(job_in(root))
+    return results_of(job_in(root))
 
 
 def test_it_gives_what_it_declares(undisturbed: dict[str, bytes]) -> None:
@@ -81,7 +77,7 @@ def test_it_gives_what_it_declares(undisturbed: dict[str, bytes]) -> None:
 @pytest.mark.parametrize(("network", "depth"), [("dense", 1), ("healpix", 2)])
 def test_the_kernels_are_those_of_the_samples(tmp_path: Path, network: str, depth: int) -> None:
     write_table(tmp_path)
-    run(job_in(tmp_path, network=network, depth=depth))
+    results_of(job_in(tmp_path, network=network, depth=depth))
     table = Table.open(tmp_path / "data/healpix")
     subset = pq.read_table(tmp_path / RESULTS / "subset.parquet").to_pydict()
     training = table.rows_of("train")
@@ -169,7 +165,7 @@ def test_without_a_ridge_the_limit_is_exact(tmp_path: Path) -> None:
         columns["image"][held] = columns["image"][training[:10]]
 
     write_table(tmp_path, change=change)
-    run(job_in(tmp_path, ridge=0.0, subset=20))
+    results_of(job_in(tmp_path, ridge=0.0, subset=20))
     rows = pq.read_table(tmp_path / RESULTS / "predictions.parquet").to_pydict()
     table = Table.open(tmp_path / "data/healpix")
     labels = table.labels(table.rows_of("train")[:10]).numpy()
@@ -204,7 +200,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
             STAGE.make(job_in(tmp_path))
         assert len(list(Store(tmp_path / "store").pieces())) == total
     notes: dict[str, Any] = {}
-    assert run(job_in(tmp_path, notes)) == undisturbed
+    assert results_of(job_in(tmp_path, notes)) == undisturbed
     assert made(notes) == (BLOCKS - 9 + 1, 9)  # the blocks that were left, and the stage's piece
 
 
@@ -242,7 +238,7 @@ def test_another_network_shares_nothing(root: Path, change: dict[str, Any]) -> N
 def mistake(root: Path, **changes: Any) -> str:
     """The one line that the stage ends with; no output is left."""
     with pytest.raises(UserError) as error:
-        run(job_in(root, **changes))
+        results_of(job_in(root, **changes))
     assert not (root / "results").exists()
     (line,) = error.value.lines
     return line.replace(f"{root}/", "")

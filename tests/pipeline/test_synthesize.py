@@ -28,7 +28,7 @@ from geocore.pipeline.stage import Job
 from geocore.pipeline.synthesize import STAGE
 from geocore.runs.digest import digest_file, digest_json
 from geocore.runs.store import Store
-from tests.pipeline.stages import blobs, write_raw
+from tests.pipeline.stages import blobs, results_of, write_raw
 
 SHAPE = (5, 4, 1)
 ROWS = 45
@@ -83,17 +83,6 @@ def job_in(root: Path, notes: dict[str, str] | None = None, **changes: Any) -> J
     )
 
 
-def run(job: Job) -> dict[str, bytes]:
-    """Make and write the stage: every file below its outputs."""
-    STAGE.write(job, STAGE.make(job))
-    folder = job.root / "results/synthesize"
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
 class Emulated:
     """In the compiled library's place, where what it says is known and seconds matter."""
 
@@ -119,7 +108,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     """An undisturbed run, with its compiler."""
     root = tmp_path_factory.mktemp("undisturbed")
     write_table(root)
-    return root, run(job_in(root))
+    return root, results_of(job_in(root))
 
 
 def made(root: Path, notes: dict[str, str]) -> list[str]:
@@ -201,7 +190,7 @@ def test_a_killed_stage_goes_on_and_ends_the_same(
     left = tmp_path / "work/compiled-by-a-dead-process"
     left.mkdir(parents=True, exist_ok=True)
     notes: dict[str, str] = {}
-    assert run(job_in(tmp_path, notes)) == finished[1]
+    assert results_of(job_in(tmp_path, notes)) == finished[1]
     assert made(tmp_path, notes) == VERBS[VERBS.index(killed_in) :]
     assert sorted(path.name for path in (tmp_path / "work").iterdir()) == ["firmware.log"]
 
@@ -241,7 +230,7 @@ def test_firmware_that_differs_is_counted_and_not_hidden(
 
     write_table(tmp_path)
     emulate(monkeypatch, wrong)
-    files = run(job_in(tmp_path))
+    files = results_of(job_in(tmp_path))
     metrics = json.loads(files["metrics.json"])
     assert (metrics["val"]["mismatches"], metrics["test"]["mismatches"]) == (1, 1)
     assert metrics["test"]["reference_mismatches"] == 0
