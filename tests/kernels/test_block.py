@@ -77,14 +77,15 @@ def test_one_compilation_for_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_double_precision_is_not_forced_on_others() -> None:
     import jax
 
-    before = jax.config.read("jax_enable_x64")
-    jax.config.update("jax_enable_x64", False)  # pymanopt, which escnn imports, turns it on
+    config: Any = jax.config
+    before = config.read("jax_enable_x64")
+    config.update("jax_enable_x64", False)  # pymanopt, which escnn imports, turns it on
     try:
         batch = images(2, 8)
         BlockKernel(architecture(), batch.shape)(batch, batch)
         assert jax.numpy.ones(1).dtype == np.float32
     finally:
-        jax.config.update("jax_enable_x64", before)
+        config.update("jax_enable_x64", before)
 
 
 def test_two_processes_give_the_same_bytes() -> None:
