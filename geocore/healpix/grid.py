@@ -23,6 +23,7 @@ __all__ = [
     "check_faces",
     "check_nside",
     "check_ordering",
+    "check_pixel",
     "nest2ring",
     "nest2xyf",
     "nside_of",
@@ -47,7 +48,7 @@ _FACE_LONGITUDE = (1, 3, 5, 7, 0, 2, 4, 6, 1, 3, 5, 7)
 
 def nest2xyf(nside: int, pixel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Nested number -> in-face ``x`` and ``y``, its even and its odd bits, and base face."""
-    _check_pixel(nside, pixel)
+    check_pixel(nside, pixel)
     inside = pixel % nside**2
     return _even_bits(inside), _even_bits(inside >> 1), pixel // nside**2
 
@@ -71,7 +72,7 @@ def xyf2ring(nside: int, x: Tensor, y: Tensor, face: Tensor) -> Tensor:
 
 def ring2xyf(nside: int, pixel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The inverse of ``xyf2ring``."""
-    _check_pixel(nside, pixel)
+    check_pixel(nside, pixel)
     npix, cap = 12 * nside**2, 2 * nside * (nside - 1)
     in_north, in_south = pixel < cap, pixel >= npix - cap
     # A cap's pixel p lies on ring i where 2 i (i - 1) <= p < 2 i (i + 1).
@@ -195,7 +196,7 @@ def check_ordering(ordering: str) -> None:
         raise ValueError(f"ordering is {ordering!r}; expected 'nested' or 'ring'")
 
 
-def _check_pixel(nside: int, pixel: Tensor) -> None:
+def check_pixel(nside: int, pixel: Tensor) -> None:
     check_nside(nside)
     if pixel.dtype != torch.int64:
         raise TypeError(f"pixel is {pixel.dtype}; expected torch.int64")
