@@ -41,9 +41,20 @@ class HealpixEncoder(nn.Module):
     places: Tensor
 
     def __init__(
-        self, kind: TableType, classes: int, params: ModelParams, *, seed: int = 0
+        self,
+        kind: TableType,
+        classes: int,
+        params: ModelParams,
+        *,
+        seed: int = 0,
+        dense: bool = False,
     ) -> None:
         super().__init__()
+        if dense:
+            raise UserError(
+                "model.name is healpix_encoder, which gives one answer a map; expected heal_swin "
+                "or swin for one a pixel"
+            )
         nside, faces, pixel_channels = _geometry(kind)
         _check_stages(nside, params.depths)
         if classes < 1:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import ValidationError
@@ -23,15 +23,24 @@ from geocore.errors import UserError
 __all__ = ["MODELS", "ModelInfo", "build", "load"]
 
 # Strings, so that a network's module is imported when it is built and not before.
-MODELS = {"healpix_encoder": "geocore.models.healpix_encoder:HealpixEncoder"}
+MODELS = {
+    "healpix_encoder": "geocore.models.healpix_encoder:HealpixEncoder",
+    "heal_swin": "geocore.models.heal_swin:HealSwin",
+    "swin": "geocore.models.swin:Swin",
+}
+
+Task = Literal["classification", "segmentation", "depth"]
+_TASKS = ("classification", "segmentation", "depth")
 
 
 @dataclass(frozen=True)
 class ModelInfo:
     """What ``model.json`` says beside the weights.
 
-    ``type`` is the table that the network was made for, ``classes`` the names of its logits,
+    ``type`` is the table that the network was made for, ``classes`` the names of its labels,
     ``parameters`` how many numbers it learns, ``normaliser`` what images are divided by first.
+    ``outputs`` numbers come of a sample in ``classification``, of a pixel in the other tasks; 0
+    stands for one a class.
     """
 
     params: ModelParams
@@ -39,6 +48,16 @@ class ModelInfo:
     classes: tuple[str, ...]
     parameters: int
     normaliser: float
+    task: Task = "classification"
+    outputs: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "outputs", self.outputs or len(self.classes))
+
+    @property
+    def dense(self) -> bool:
+        """Whether the network answers for every pixel."""
+        return self.task != "classification"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, the same bytes for equal infos."""
@@ -49,6 +68,8 @@ class ModelInfo:
             "classes": list(self.classes),
             "parameters": self.parameters,
             "normaliser": self.normaliser,
+            "task": self.task,
+            "outputs": self.outputs,
         }
 
     @classmethod
@@ -57,27 +78,36 @@ class ModelInfo:
         try:
             kind = dict(value["type"])
             kind["faces"] = None if kind["faces"] is None else tuple(kind["faces"])
+            if value["task"] not in _TASKS:
+                raise ValueError(value["task"])
             return cls(
                 params=ModelParams.model_validate_json(json.dumps(value["params"])),
                 type=TableType(**kind),
                 classes=tuple(value["classes"]),
                 parameters=int(value["parameters"]),
                 normaliser=float(value["normaliser"]),
+                task=value["task"],
+                outputs=int(value["outputs"]),
             )
         except (KeyError, TypeError, ValueError, ValidationError):
             found = json.dumps(value)[:80]
             raise UserError(f"{where}: holds {found}; expected what train wrote") from None
 
 
-def build(params: ModelParams, kind: TableType, classes: int, seed: int) -> nn.Module:
+def build(
+    params: ModelParams, kind: TableType, outputs: int, seed: int, *, dense: bool = False
+) -> nn.Module:
     """The network ``params.name`` for tables of type ``kind``, its weights drawn from ``seed``.
 
-    Equal arguments give equal weights; torch's own random state is left as it was.
+    It gives ``(batch, outputs)``; with ``dense`` an answer for every pixel, ``(batch, npix,
+    outputs)`` or ``(batch, height, width, outputs)``. Equal arguments give equal weights; torch's
+    own random state is left as it was. Raises ``UserError`` for a table or a task that the network
+    does not take.
     """
     module, _, name = MODELS[params.name].partition(":")
     network = getattr(importlib.import_module(module), name)
     with torch.random.fork_rng(devices=[]):
-        model: nn.Module = network(kind, classes, params, seed=seed)
+        model: nn.Module = network(kind, outputs, params, seed=seed, dense=dense)
     return model
 
 
@@ -93,7 +123,7 @@ def load(
     info = ModelInfo.from_json(_read_json(about), str(about))
     if wanted is not None and (faults := wanted.mismatches(info.type)):
         raise UserError(*(f"{about}: trained on other maps: {fault}" for fault in faults))
-    model = build(info.params, info.type, len(info.classes), seed=0)
+    model = build(info.params, info.type, info.outputs, seed=0, dense=info.dense)
     tensors = _read_weights(weights)
     expected = model.state_dict()
     _compare(weights, tensors, expected)

@@ -18,6 +18,8 @@ def model_params(**changes: Any) -> ModelParams:
     defaults: dict[str, Any] = {
         "name": "healpix_encoder", "block": "attention", "embed": 8, "depths": (1, 1, 1),
         "heads": (1, 2, 4), "window": 4, "mlp_ratio": 2.0, "dropout": 0.0, "position": "orbit",
+        "shift": None, "norm": None, "attention": None, "relative_bias": None,
+        "dropout_kind": None, "attention_dropout": None, "drop_path": None, "checkpointing": None,
     }  # fmt: skip
     return ModelParams(**(defaults | changes))
 

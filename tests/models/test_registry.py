@@ -43,6 +43,25 @@ def test_every_name_of_the_parameters_is_registered() -> None:
     assert sorted(names.get("enum", [names.get("const")])) == sorted(MODELS)
 
 
+def test_an_info_names_its_task() -> None:
+    plain = ModelInfo(model_params(), kind(), tuple("abc"), parameters=7, normaliser=1.0)
+    assert (plain.task, plain.outputs, plain.dense) == ("classification", 3, False)
+    depth = ModelInfo(model_params(), kind(), (), 7, 1.0, task="depth", outputs=2)
+    assert (depth.outputs, depth.dense) == (2, True)
+    assert ModelInfo.from_json(depth.to_json(), "here") == depth
+    with pytest.raises(UserError, match="^here: holds .*; expected what train wrote$"):
+        ModelInfo.from_json(depth.to_json() | {"task": "regression"}, "here")
+
+
+def test_the_encoder_gives_no_answer_a_pixel() -> None:
+    with pytest.raises(UserError) as error:
+        build(model_params(), kind(), 5, 0, dense=True)
+    assert str(error.value) == (
+        "model.name is healpix_encoder, which gives one answer a map; expected heal_swin or swin "
+        "for one a pixel"
+    )
+
+
 def test_a_trained_network_comes_back(saved: tuple[Path, Path]) -> None:
     model, info = load(*saved, wanted=dataclasses.replace(kind(), label_kind=None))
     assert not model.training
