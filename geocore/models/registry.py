@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,15 +19,9 @@ from torch import Tensor, nn
 from geocore.config.model import ModelParams
 from geocore.data.tabletype import TableType
 from geocore.errors import UserError
+from geocore.models.catalogue import MODELS
 
-__all__ = ["MODELS", "ModelInfo", "build", "load"]
-
-# Strings, so that a network's module is imported when it is built and not before.
-MODELS = {
-    "healpix_encoder": "geocore.models.healpix_encoder:HealpixEncoder",
-    "heal_swin": "geocore.models.heal_swin:HealSwin",
-    "swin": "geocore.models.swin:Swin",
-}
+__all__ = ["ModelInfo", "build", "load"]
 
 Task = Literal["classification", "segmentation", "depth"]
 _TASKS = ("classification", "segmentation", "depth")
@@ -40,7 +34,8 @@ class ModelInfo:
     ``type`` is the table that the network was made for, ``classes`` the names of its labels,
     ``parameters`` how many numbers it learns, ``normaliser`` what images are divided by first.
     ``outputs`` numbers come of a sample in ``classification``, of a pixel in the other tasks; 0
-    stands for one a class.
+    stands for one a class. ``objective`` is what the training remembers of its loss, plain JSON:
+    what turns outputs into metres, say.
     """
 
     params: ModelParams
@@ -50,6 +45,7 @@ class ModelInfo:
     normaliser: float
     task: Task = "classification"
     outputs: int = 0
+    objective: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "outputs", self.outputs or len(self.classes))
@@ -70,6 +66,7 @@ class ModelInfo:
             "normaliser": self.normaliser,
             "task": self.task,
             "outputs": self.outputs,
+            "objective": dict(self.objective),
         }
 
     @classmethod
@@ -88,6 +85,7 @@ class ModelInfo:
                 normaliser=float(value["normaliser"]),
                 task=value["task"],
                 outputs=int(value["outputs"]),
+                objective=dict(value["objective"]),
             )
         except (KeyError, TypeError, ValueError, ValidationError):
             found = json.dumps(value)[:80]

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from geocore.data.tabletype import TableType
 from geocore.errors import UserError
-from geocore.models.registry import MODELS, ModelInfo, build, load
+from geocore.models.catalogue import MODELS
+from geocore.models.registry import ModelInfo, build, load
 from geocore.runs.atomic import write_json
 from tests.models.encoders import kind, maps, model_params
 
@@ -46,10 +47,12 @@ def test_every_name_of_the_parameters_is_registered() -> None:
 def test_an_info_names_its_task() -> None:
     plain = ModelInfo(model_params(), kind(), tuple("abc"), parameters=7, normaliser=1.0)
     assert (plain.task, plain.outputs, plain.dense) == ("classification", 3, False)
-    depth = ModelInfo(model_params(), kind(), (), 7, 1.0, task="depth", outputs=2)
+    depth = ModelInfo(
+        model_params(), kind(), (), 7, 1.0, task="depth", outputs=2, objective={"scale": 2.5}
+    )
     assert (depth.outputs, depth.dense) == (2, True)
     assert ModelInfo.from_json(depth.to_json(), "here") == depth
-    with pytest.raises(UserError, match="^here: holds .*; expected what train wrote$"):
+    with pytest.raises(UserError, match=r"^here: holds .*; expected what train wrote$"):
         ModelInfo.from_json(depth.to_json() | {"task": "regression"}, "here")
 
 
