@@ -6,9 +6,17 @@ A table is a folder::
     part-00000.arrow    one record batch; the schema's metadata holds the info once more
 
 Columns: ``sample`` (int64, the row of the source), ``image`` (fixed-size list, the sample's image
-flattened), ``label`` (int64, or one uint8 a pixel for masks), ``split`` (uint8: train 0, val 1,
-test 2), and on the sphere ``rotation`` (4 float64, a unit quaternion w, x, y, z) and ``valid``
-(one bit a pixel, little-endian: the pixel's centre lies in the image). There is no empty table.
+flattened), ``label`` (int64; of masks one uint8 a pixel, ``IGNORED`` where there is no class) and
+``split`` (uint8: train 0, val 1, test 2). A table may have
+
+- ``rotation`` (4 float64, a unit quaternion w, x, y, z): takes the camera's frame to the sphere's;
+  as the source gives it, the camera's pose: to the frame of the source's upright camera;
+- ``valid`` (one bit a pixel, little-endian): the pixel sees something, it lies in the image and
+  the lens's field. A pixel that is not valid enters no loss and no score;
+- ``depth`` (float32 a pixel): metres along the ray, 0 where there is none;
+- ``view`` (uint8, an index into the info's ``views``): which of several ways the sample is seen.
+
+There is no empty table.
 """
 
 from __future__ import annotations
@@ -26,6 +34,7 @@ import pyarrow as pa
 
 from geocore.data.tablepart import (
     METADATA_KEY,
+    OPTIONAL,
     column_layout,
     listed_parts,
     open_part,
@@ -39,10 +48,12 @@ from geocore.runs.digest import digest_file
 if TYPE_CHECKING:  # torch takes seconds to import, and writers and checkers have no use for it
     import torch
 
-__all__ = ["SPLITS", "Columns", "Table", "TableWriter", "rows_per_part"]
+__all__ = ["IGNORED", "SPLITS", "Columns", "Table", "TableWriter", "rows_per_part"]
 
 SPLITS = ("train", "val", "test")
+IGNORED = 255  # label of a mask's pixel that enters no loss and no score
 _PART_BYTES = 32 * 2**20
+_DENSE_BYTES = 1 + 4  # of a pixel's label and depth
 _FINITE_BYTES = 4 * 2**20
 
 Columns = Mapping[str, npt.NDArray[Any]]
@@ -50,9 +61,15 @@ Rows = npt.NDArray[np.int64] | slice
 
 
 def rows_per_part(kind: TableType) -> int:
-    """Rows whose images fill about 32 MiB: the unit that is written, journalled and resumed."""
+    """Rows that fill about 32 MiB: the unit that is written, journalled and resumed.
+
+    Images are counted, and with masks a label and a depth for each pixel.
+    """
     item = 4 if kind.dtype == "float32" else 1
-    return max(1, _PART_BYTES // (item * int(np.prod(kind.shape))))
+    size = item * int(np.prod(kind.shape))
+    if kind.label_kind == "mask":
+        size += _DENSE_BYTES * kind.pixels
+    return max(1, _PART_BYTES // size)
 
 
 class TableWriter:
@@ -76,10 +93,13 @@ class TableWriter:
         arrays: dict[str, pa.Array] = {}
         for name, value in columns.items():
             _, width = self._layout[name]
-            packed = np.packbits(value, axis=1, bitorder="little") if name == "valid" else value
+            packed = value
+            if name == "valid":
+                packed = np.packbits(value.reshape(rows, -1), axis=1, bitorder="little")
             flat = pa.array(np.ascontiguousarray(packed).reshape(-1))
             arrays[name] = pa.FixedSizeListArray.from_arrays(flat, width) if width else flat
-        metadata = {METADATA_KEY: json.dumps(self.info.to_json(), sort_keys=True).encode()}
+        about = json.dumps(self.info.to_json(), sort_keys=True, allow_nan=False)
+        metadata = {METADATA_KEY: about.encode()}
         batch = pa.record_batch(arrays).replace_schema_metadata(metadata)
         if batch.num_rows != rows:
             raise ValueError(f"the part has {batch.num_rows} rows; expected {rows}")
@@ -111,7 +131,7 @@ class TableWriter:
         if not required <= set(columns) <= set(self._layout):
             raise ValueError(
                 f"columns are {', '.join(columns)}; expected {', '.join(sorted(required))} "
-                "and perhaps rotation, valid"
+                f"and perhaps {', '.join(name for name in OPTIONAL if name in self._layout)}"
             )
         rows = len(columns["sample"])
         if rows == 0:
@@ -126,8 +146,15 @@ class TableWriter:
                 shape = (rows, width) if width else (rows,)
                 raise ValueError(f"column {name} has shape {value.shape}; expected {shape}")
         _require_codes("split", columns["split"], len(SPLITS))
-        if self.info.type.label_kind == "class" and self.info.classes:
-            _require_codes("label", columns["label"], len(self.info.classes))
+        if "label" in columns and self.info.classes:
+            label = columns["label"]
+            if self.info.type.label_kind == "mask":
+                label = label[label != IGNORED]
+            _require_codes("label", label, len(self.info.classes))
+        if "view" in columns:
+            _require_codes("view", columns["view"], len(self.info.views))
+        if "depth" in columns and not _is_depth(columns["depth"]):
+            raise ValueError("a depth is negative or no finite number; expected metres, or 0")
         return rows
 
 
@@ -177,7 +204,7 @@ class Table:
         return tuple(self._parts[0].schema.names)
 
     def column(self, name: str) -> npt.NDArray[Any]:
-        """A whole small column (not ``image``), shape ``(rows, ...)``, in new memory."""
+        """A whole small column (no pixels), shape ``(rows, ...)``, in new memory."""
         self._require(name)
         return np.concatenate([_view(part, name) for part in self._parts])
 
@@ -199,10 +226,17 @@ class Table:
         """Labels of the given rows: ``(rows,)`` int64 classes or ``(rows, pixels)`` uint8 masks."""
         return self._take("label", rows)
 
+    def depths(self, rows: Rows | None = None) -> torch.Tensor:
+        """Depths of the given rows, ``(rows, pixels)`` float32 metres; 0 where there is none."""
+        return self._take("depth", rows)
+
     def valid(self, rows: Rows | None = None) -> torch.Tensor:
-        """Validity of the given rows, ``(rows, pixels)`` bool."""
+        """Validity of the given rows, ``(rows, pixels)`` bool; all true if the table says none."""
         import torch
 
+        if "valid" not in self.columns:
+            count = len(self._take("split", rows))
+            return torch.ones(count, self.info.type.pixels, dtype=torch.bool)
         bits = self._take("valid", rows).numpy()
         count = self.info.type.pixels
         return torch.from_numpy(
@@ -287,9 +321,14 @@ class Table:
 
 
 def _require_codes(name: str, values: npt.NDArray[Any], count: int) -> None:
-    for value in (values.min(), values.max()):
+    for value in (values.min(), values.max()) if values.size else ():
         if not 0 <= value < count:
             raise ValueError(f"a {name} is {value}; expected 0 to {count - 1}")
+
+
+def _is_depth(values: npt.NDArray[Any]) -> bool:
+    """Neither negative, nor infinite, nor NaN (which no comparison holds for)."""
+    return bool(values.min() >= 0 and values.max() < np.inf)
 
 
 def _view(part: pa.RecordBatch, name: str) -> npt.NDArray[Any]:

@@ -16,6 +16,7 @@ from geocore.runs.digest import digest_file
 
 __all__ = [
     "METADATA_KEY",
+    "OPTIONAL",
     "Layout",
     "column_layout",
     "listed_parts",
@@ -24,13 +25,14 @@ __all__ = [
 ]
 
 METADATA_KEY = b"geocore"
+OPTIONAL = ("rotation", "valid", "depth", "view")
 Layout = Mapping[str, tuple[np.dtype[Any], int]]
 
 
 def column_layout(info: TableInfo) -> Layout:
     """Number type and list length (0: a plain column) of each column that the info allows.
 
-    ``rotation`` and ``valid`` may be left out, the rest may not. Raises ``ValueError`` for a type
+    ``OPTIONAL`` columns may be left out, the rest may not. Raises ``ValueError`` for a type
     that leaves the geometry open.
     """
     kind = info.type
@@ -42,7 +44,10 @@ def column_layout(info: TableInfo) -> Layout:
         "split": (np.dtype(np.uint8), 0),
         "rotation": (np.dtype(np.float64), 4),
         "valid": (np.dtype(np.uint8), -(-kind.pixels // 8)),
+        "depth": (np.dtype(np.float32), kind.pixels),
     }
+    if info.views:
+        layout["view"] = (np.dtype(np.uint8), 0)
     if kind.label_kind == "class":
         layout["label"] = (np.dtype(np.int64), 0)
     elif kind.label_kind == "mask":
@@ -52,7 +57,7 @@ def column_layout(info: TableInfo) -> Layout:
 
 def required_columns(layout: Layout) -> set[str]:
     """Names of the columns that a part must have."""
-    return set(layout) - {"rotation", "valid"}
+    return set(layout) - set(OPTIONAL)
 
 
 def listed_parts(sealed: Mapping[str, Any], where: str) -> list[dict[str, Any]]:

@@ -78,14 +78,27 @@ class Camera:
 
     The camera looks along +z of its own frame, x to the right, y down; its rotation (a unit
     quaternion ``w, x, y, z`` a sample, column ``rotation``) takes that frame to the sphere's.
-    ``angle_of_view`` in degrees across the width.
+    ``projection`` with ``angle_of_view`` (degrees across the width) is a flat image laid onto the
+    sphere; ``source`` says that the samples were taken by the camera ``model``. ``model`` is what
+    ``geocore.camera.camera_to_dict`` writes, image size included: dense tables have it, so that
+    predictions find back to the image plane.
+
+    ``rotation`` says how a random rotation was drawn, ``posed`` whether each sample's own pose is
+    in its rotation too; with neither, all samples lie alike.
     """
 
     __pydantic_config__ = _STRICT
 
-    projection: Literal["gnomonic", "stereographic"]
-    angle_of_view: float
+    projection: Literal["gnomonic", "stereographic", "source"]
+    angle_of_view: float | None
     rotation: Literal["none", "z", "so3"]
+    model: dict[str, Any] | None = None
+    posed: bool = False
+
+    @property
+    def alike(self) -> bool:
+        """Whether all samples have one and the same rotation."""
+        return self.rotation == "none" and not self.posed
 
 
 @dataclass(frozen=True)
@@ -93,7 +106,7 @@ class TableInfo:
     """Everything a table's metadata holds: its type, where it comes from, what labels mean.
 
     ``normaliser``: what image values were divided by since the source (1, or 255 for float maps
-    in [0, 1] of 8-bit sources).
+    in [0, 1] of 8-bit sources). ``views`` names what the codes of the column ``view`` mean.
     """
 
     __pydantic_config__ = _STRICT
@@ -103,10 +116,19 @@ class TableInfo:
     classes: tuple[str, ...] = ()
     camera: Camera | None = None
     normaliser: float = 1.0
+    views: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, the same bytes for equal infos."""
-        return {"version": 1, **dataclasses.asdict(self)}
+        """Plain values, the same bytes for equal infos; what only dense tables have is left out."""
+        value = {"version": 1, **dataclasses.asdict(self)}
+        if not self.views:
+            del value["views"]
+        if self.camera is not None:
+            if self.camera.model is None:
+                del value["camera"]["model"]
+            if not self.camera.posed:
+                del value["camera"]["posed"]
+        return value
 
     @classmethod
     def from_json(cls, value: Any, where: str) -> TableInfo:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from geocore.data.table import Columns, Table, TableWriter, rows_per_part
+from geocore.data.table import IGNORED, Columns, Table, TableWriter, rows_per_part
 from geocore.data.tabletype import Camera, TableInfo, TableType
 from geocore.errors import UserError
 
@@ -37,6 +37,13 @@ PLANE = TableInfo(
     TableType(grid="planar", height=5, width=3, channels=3, dtype="uint8", label_kind="mask"),
     "made",
 )
+DENSE = TableInfo(
+    TableType(grid="planar", height=4, width=5, channels=3, dtype="uint8", label_kind="mask"),
+    "made",
+    tuple("abcdefghijkl"),
+    Camera("source", None, "none", {"model": "pinhole", "height": 4, "width": 5}, True),
+    views=("upright", "tilted"),
+)
 SIZES = (5, 1, 4)
 
 
@@ -53,9 +60,13 @@ def columns(info: TableInfo, rows: int, seed: int = 0) -> dict[str, npt.NDArray[
         made["label"] = rng.integers(0, 3, rows)
     else:
         made["label"] = rng.integers(0, 12, (rows, kind.pixels)).astype(np.uint8)
-    if kind.grid == "healpix":
+        made["label"][rng.random(made["label"].shape) < 0.1] = IGNORED
+    if info.camera is not None:
         made["rotation"] = rng.standard_normal((rows, 4))
         made["valid"] = rng.random((rows, kind.pixels)) < 0.5
+    if info.views:
+        made["view"] = rng.integers(0, len(info.views), rows).astype(np.uint8)
+        made["depth"] = rng.random((rows, kind.pixels), np.float32)
     return made
 
 
@@ -68,7 +79,7 @@ def write(folder: Path, info: TableInfo, parts: list[Columns]) -> Path:
     return folder
 
 
-@pytest.fixture(params=[SPHERE, PLANE], ids=["sphere", "plane"])
+@pytest.fixture(params=[SPHERE, PLANE, DENSE], ids=["sphere", "plane", "dense"])
 def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     """A table of three parts, and the columns of all of them."""
     info: TableInfo = request.param
@@ -95,6 +106,12 @@ def test_everything_comes_back(written: tuple[Path, dict[str, Any]]) -> None:
     if "valid" in every:
         assert torch.equal(table.valid(), torch.from_numpy(every["valid"]))
         assert np.array_equal(table.column("rotation"), every["rotation"])
+    else:
+        assert table.valid().shape == (10, table.info.type.pixels) and table.valid().all()
+        assert table.valid(slice(2, 4)).shape == (2, table.info.type.pixels)
+    if "depth" in every:
+        assert torch.equal(table.depths(), torch.from_numpy(every["depth"]))
+        assert np.array_equal(table.column("view"), every["view"])
     for number, split in enumerate(("train", "val", "test")):
         assert np.array_equal(table.rows_of(split), np.flatnonzero(every["split"] == number))
 
@@ -116,6 +133,8 @@ def test_any_rows_are_those_of_the_concatenation(
     assert torch.equal(table.labels(rows), torch.from_numpy(every["label"][rows].copy()))
     if "valid" in every:
         assert torch.equal(table.valid(rows), torch.from_numpy(every["valid"][rows].copy()))
+    if "depth" in every:
+        assert torch.equal(table.depths(rows), torch.from_numpy(every["depth"][rows].copy()))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
@@ -184,10 +203,11 @@ def test_valid_bits_are_little_endian_and_padded_with_zeros(tmp_path: Path) -> N
 
 
 def test_equal_columns_give_equal_bytes(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        write(tmp_path / name, SPHERE, [columns(SPHERE, 5), columns(SPHERE, 3, 1)])
-    for path in (tmp_path / "one").iterdir():
-        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+    for info in (SPHERE, DENSE):
+        for name in ("one", "two"):
+            write(tmp_path / name, info, [columns(info, 5), columns(info, 3, 1)])
+        for path in (tmp_path / "one").iterdir():
+            assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
 
 def test_rows_per_part_depends_on_the_type_alone() -> None:
@@ -197,6 +217,8 @@ def test_rows_per_part_depends_on_the_type_alone() -> None:
     assert rows_per_part(digit) == 32 * 2**20 // 784
     maps = TableType(grid="healpix", nside=16, faces=tuple(range(12)), channels=1, dtype="float32")
     assert rows_per_part(maps) == 32 * 2**20 // (4 * 3072)
+    dense = dataclasses.replace(digit, label_kind="mask", channels=3)
+    assert rows_per_part(dense) == 32 * 2**20 // (784 * (3 + 1 + 4))
     huge = TableType(grid="planar", height=8192, width=8192, channels=3, dtype="float32")
     assert rows_per_part(huge) == 1
 
@@ -368,7 +390,7 @@ def test_columns_of_another_kind(folder: Path) -> None:
     rewritten(folder, batch.remove_column(split))
     assert refused(folder) == f"{path}: no column 'split'; expected one"
     rewritten(folder, batch.append_column("more", pa.array([1, 2, 3, 4])))
-    line = "a column is 'more'; expected only sample, image, split, rotation, valid, label"
+    line = "a column is 'more'; expected only sample, image, split, rotation, valid, depth, label"
     assert refused(folder) == f"{path}: {line}"
     rewritten(folder, batch.remove_column(batch.schema.get_field_index("valid")))
     assert refused(folder) == f"{folder}: its parts have different columns; expected the same"
@@ -424,6 +446,43 @@ def test_a_part_must_be_what_the_info_says(
         TableWriter(SPHERE).write_part(tmp_path / "part-00000.arrow", made)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("label", 12, "a label is 12; expected 0 to 11"),
+        ("label", 254, "a label is 254; expected 0 to 11"),
+        ("view", 2, "a view is 2; expected 0 to 1"),
+        ("depth", -1e-3, "a depth is negative or no finite number; expected metres, or 0"),
+        ("depth", np.nan, "a depth is negative or no finite number; expected metres, or 0"),
+        ("depth", np.inf, "a depth is negative or no finite number; expected metres, or 0"),
+    ],
+)
+def test_a_dense_part_holds_classes_views_and_metres(
+    tmp_path: Path, name: str, value: float, line: str
+) -> None:
+    made = columns(DENSE, 4)
+    made[name].reshape(-1)[3] = value
+    with pytest.raises(ValueError, match=line):
+        TableWriter(DENSE).write_part(tmp_path / "part-00000.arrow", made)
+    made[name].reshape(-1)[3] = 0
+    made["label"][:] = IGNORED
+    TableWriter(DENSE).write_part(tmp_path / "part-00000.arrow", made)
+
+
+def test_views_have_names(tmp_path: Path) -> None:
+    made = columns(DENSE, 4)
+    with pytest.raises(ValueError, match="expected image, label, sample, split and perhaps"):
+        TableWriter(dataclasses.replace(DENSE, views=())).write_part(tmp_path / "part", made)
+
+
+def test_pixels_may_lie_as_in_the_image(tmp_path: Path) -> None:
+    made = columns(DENSE, 4)
+    square = {name: made[name].reshape(4, 4, 5) for name in ("label", "valid", "depth")}
+    for name, part in (("flat", made), ("square", {**made, **square})):
+        TableWriter(DENSE).write_part(tmp_path / name, part)
+    assert (tmp_path / "flat").read_bytes() == (tmp_path / "square").read_bytes()
+
+
 def test_wrong_rows_are_named(folder: Path) -> None:
     table = Table.open(folder)
     with pytest.raises(ValueError, match="rows run from -1 to 3; expected 0 to 9"):
@@ -438,6 +497,8 @@ def test_wrong_rows_are_named(folder: Path) -> None:
         list(table.batches(0))
     with pytest.raises(UserError, match="no column 'depth'; found sample"):
         table.column("depth")
+    with pytest.raises(UserError, match="no column 'depth'; found sample"):
+        table.depths()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -22,6 +22,11 @@ NESTED = TableType(
 )
 INFO = TableInfo(NESTED, "mnist", ("0", "1"), Camera("gnomonic", 90.0, "so3"), 255.0)
 
+LENS = {"model": "radial_poly", "k": [339.7, -31.9], "height": 4}
+DENSE = TableInfo(
+    NESTED, "scenes", ("0",), Camera("source", None, "none", LENS, True), views=("upright",)
+)
+
 
 def test_shapes_and_pixels() -> None:
     assert NESTED.pixels == 3 * 16
@@ -50,11 +55,32 @@ def test_mismatches_name_what_was_found_and_expected() -> None:
     assert TableType().mismatches(NESTED) == [], "what is open may still become what is wanted"
 
 
-@pytest.mark.parametrize("info", [INFO, TableInfo(TableType(grid="planar"), "own")])
+@pytest.mark.parametrize("info", [INFO, DENSE, TableInfo(TableType(grid="planar"), "own")])
 def test_json_round_trip(info: TableInfo) -> None:
     text = json.dumps(info.to_json(), sort_keys=True)
     assert TableInfo.from_json(json.loads(text), "here") == info
     assert text == json.dumps(dataclasses.replace(info).to_json(), sort_keys=True)
+
+
+def test_what_only_dense_tables_have_is_left_out_of_others() -> None:
+    """So the bytes of a table with a class a sample are what they were before there were masks."""
+    assert json.dumps(INFO.to_json()["camera"]) == (
+        '{"projection": "gnomonic", "angle_of_view": 90.0, "rotation": "so3"}'
+    )
+    assert list(INFO.to_json()) == [
+        "version", "type", "source", "classes", "camera", "normaliser",
+    ]  # fmt: skip
+    assert DENSE.to_json()["camera"] == {
+        "projection": "source", "angle_of_view": None, "rotation": "none", "model": LENS,
+        "posed": True,
+    }  # fmt: skip
+    assert DENSE.to_json()["views"] == ("upright",)
+
+
+def test_samples_lie_alike_without_rotations_and_poses() -> None:
+    assert Camera("gnomonic", 90.0, "none").alike
+    assert not Camera("gnomonic", 90.0, "z").alike
+    assert not Camera("source", None, "none", LENS, True).alike
 
 
 @pytest.mark.parametrize(
@@ -71,6 +97,11 @@ def test_json_round_trip(info: TableInfo) -> None:
         (
             {"camera": {"projection": "fisheye", "angle_of_view": 1.0, "rotation": "z"}},
             'here: metadata camera.projection is "fisheye"; expected what geocore writes',
+        ),
+        ({"views": "ab"}, 'here: metadata views is "ab"; expected what geocore writes'),
+        (
+            {"camera": {**DENSE.to_json()["camera"], "model": "lens"}},
+            'here: metadata camera.model is "lens"; expected what geocore writes',
         ),
         (
             {"camera": {}},
