@@ -23,6 +23,7 @@ _PLUMBING = (
     "geocore.pipeline.run",
     "geocore.pipeline.progress",
     "geocore.pipeline.dvcfile",
+    "geocore.pipeline.inputs",
 )
 
 

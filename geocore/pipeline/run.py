@@ -15,9 +15,10 @@ from geocore.data.table import Table
 from geocore.errors import UserError
 from geocore.pipeline.code import deciding_code
 from geocore.pipeline.dvcfile import read_dvc
+from geocore.pipeline.inputs import located
 from geocore.pipeline.progress import Progress
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
-from geocore.runs.digest import digest_file, digest_tree
+from geocore.runs.digest import digest_file, digest_json, digest_tree
 from geocore.runs.environment import library_versions
 from geocore.runs.home import geocore_home, project_root, store_folder, work_folder
 from geocore.runs.locks import hold
@@ -75,11 +76,10 @@ def open_job(stage: Stage, folder: Path) -> Job:
         top_level_keys(folder),
         where=(Path(study) / "params.yaml").as_posix(),
     )
-    absent = _absent_inputs(stage, folder, study)
+    places = located(stage.takes, study, _listed(stage, folder))
     inputs = {
-        name: input_digest(folder, name, port)
-        for name, port in stage.takes.items()
-        if name not in absent
+        name: _joint_digest([input_digest(root / path, name, stage.takes[name]) for path in paths])
+        for name, paths in places.items()
     }
     code = deciding_code(stage.code, root)
     runtime = sections[RuntimeParams.title]
@@ -107,26 +107,26 @@ def open_job(stage: Stage, folder: Path) -> Job:
         code=code,
         progress=Progress(runtime.progress),
         study=study,
+        places=places,
     )
 
 
-def _absent_inputs(stage: Stage, folder: Path, study: str) -> set[str]:
-    """Optional inputs that ``dvc.yaml`` does not list: DVC would not see them change."""
-    optional = {name: port for name, port in stage.takes.items() if port.optional}
-    if not optional:
-        return set()
+def _listed(stage: Stage, folder: Path) -> tuple[str, ...]:
+    """The stage's deps in ``dvc.yaml``: an input that it does not list DVC would not see change."""
     written = read_dvc(folder).get(stage.name)
-    listed = () if written is None else written.deps
-    return {n for n, port in optional.items() if (Path(study) / port.path).as_posix() not in listed}
+    return () if written is None else written.deps
 
 
-def input_digest(folder: Path, name: str, port: Port) -> str:
+def _joint_digest(digests: list[str]) -> str:
+    return digests[0] if len(digests) == 1 else digest_json(digests)
+
+
+def input_digest(path: Path, name: str, port: Port) -> str:
     """A digest of what lies at an input's path; a table is verified and named by ``table.json``.
 
     ``table.json`` holds every part's digest. Raises ``UserError`` for an input that is missing,
     truncated or altered.
     """
-    path = folder / port.path
     if not path.exists():
         raise UserError(
             f"{port.path}: missing; expected the {port.kind} {name!r}: run dvc repro to make it"

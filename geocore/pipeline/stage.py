@@ -28,13 +28,15 @@ class Port:
     ``path`` is relative to the folder of ``params.yaml``. ``type`` gives a table's type from the
     stage's sections, as far as they fix it: for an output what it will be, for an input what is
     required. ``geocore check`` joins the two before anything is computed. An ``optional`` input is
-    read where the stage's deps in ``dvc.yaml`` list it, and absent where they do not.
+    read where the stage's deps in ``dvc.yaml`` list it, and absent where they do not. Of ``each``
+    study below the stage's own folder that the deps list there is one such input.
     """
 
     path: str
     kind: Literal["table", "weights", "numbers", "metrics", "plots", "pictures", "page"]
     type: Callable[[Sections], TableType] | None = None
     optional: bool = False
+    each: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Job:
     where inputs and outputs lie, empty for the pipeline of the root itself.
     ``sections`` are its validated parameters and ``values`` the leaves of them that DVC tracks;
     ``inputs`` are the digests of what lies at its inputs; one that is optional and absent is not
-    among them. ``note(**values)`` goes to the ledger.
+    among them. ``places`` says where they lie, from the root: in the study's folder, or in one
+    above it (``geocore.pipeline.inputs``). ``note(**values)`` goes to the ledger.
     """
 
     stage: Stage
@@ -59,6 +62,7 @@ class Job:
     code: str
     progress: Progress
     study: str = ""
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     note: Callable[..., None] = field(default=lambda **_: None)
 
     def section(self, kind: type[S]) -> S:
@@ -89,7 +93,18 @@ class Job:
 
     def input(self, name: str) -> Path:
         """Where the input of that name lies."""
+        if name in self.places:
+            return self.root / self.places[name][0]
         return self.root / self.study / self.stage.takes[name].path
+
+    def each(self, name: str) -> dict[str, Path]:
+        """The inputs of that name by the study that each lies in, relative to this one."""
+        behind = f"/{self.stage.takes[name].path}"
+        before = f"{self.study}/" if self.study else ""
+        return {
+            path.removeprefix(before).removesuffix(behind): self.root / path
+            for path in self.places[name]
+        }
 
     def output(self, name: str) -> Path:
         """Where the output of that name goes."""

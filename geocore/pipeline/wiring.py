@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from geocore.config.load import read_sections
 from geocore.config.section import Section
 from geocore.errors import UserError
 from geocore.pipeline.dvcfile import DvcStage, read_dvc
+from geocore.pipeline.inputs import candidates, located, study_files
 from geocore.pipeline.prefectfile import deployment_faults
 from geocore.pipeline.run import stage_of, top_level_keys
 from geocore.pipeline.stage import Port, Stage
@@ -26,21 +28,51 @@ _CODE = ("geocore/", "flows/", "tasks/")
 _LAZY = {"attach", "__getattr__", "__dir__", "__all__", "__name__", "__version__", "_exports"}
 
 
+@dataclass(frozen=True)
+class _Pipeline:
+    """One ``dvc.yaml`` beside what its stages declare; ``study`` is its folder from the root.
+
+    ``sections`` are None where its parameters cannot be read.
+    """
+
+    study: str
+    written: dict[str, DvcStage]
+    declared: dict[str, Stage]
+    sections: dict[str, Section] | None
+
+    @property
+    def below(self) -> str:
+        """What its paths begin with."""
+        return f"{self.study}/" if self.study else ""
+
+    @property
+    def outs(self) -> dict[str, str]:
+        """Path from the root -> the stage here that gives it."""
+        return {
+            f"{self.below}{port.path}": name
+            for name, stage in self.declared.items()
+            for port in stage.gives.values()
+        }
+
+
 def faults(root: Path) -> list[str]:
     """Every disagreement, in the root's pipeline and each study's; empty when the wiring holds."""
-    found = _pipeline_faults(root, "")
-    for file in sorted((root / "studies").glob("*/dvc.yaml")):
+    found: list[str] = []
+    pipelines = {"": _read(root, "", found)}
+    for file in study_files(root):
+        study = file.parent.relative_to(root).as_posix()
         try:
-            found += _pipeline_faults(root, file.parent.relative_to(root).as_posix() + "/")
+            pipelines[study] = _read(root, study, found)
         except UserError as error:
-            found += [f"studies/{file.parent.name}: {line}" for line in error.lines]
+            found += [f"{study}: {line}" for line in error.lines]
+    for pipeline in pipelines.values():
+        found += _pipeline_faults(root, pipeline, pipelines)
     return found + list(deployment_faults(root))
 
 
-def _pipeline_faults(root: Path, study: str) -> list[str]:
-    """Faults of one ``dvc.yaml``; ``study`` is its folder with a slash behind, or empty."""
+def _read(root: Path, study: str, found: list[str]) -> _Pipeline:
+    """One pipeline; what is wrong with its stages' names and its parameters is put into found."""
     written = read_dvc(root / study)
-    found: list[str] = []
     declared: dict[str, Stage] = {}
     for name in written:
         try:
@@ -52,31 +84,45 @@ def _pipeline_faults(root: Path, study: str) -> list[str]:
         stages = declared.values()
         kinds = {k.title: k for stage in stages for k in (*stage.sections, *stage.written_with)}
         path, known = root / study / "params.yaml", top_level_keys(root / study)
-        sections = read_sections(path, kinds.values(), known, where=f"{study}params.yaml")
+        where = (Path(study) / "params.yaml").as_posix()
+        sections = read_sections(path, kinds.values(), known, where=where)
     except UserError as error:
         found += error.lines
-    for name, stage in declared.items():
-        found += _stage_faults(root, study, written[name], stage)
-    made = {f"{study}{port.path}": n for n, st in declared.items() for port in st.gives.values()}
-    for name, stage in declared.items():
+    return _Pipeline(study, written, declared, sections)
+
+
+def _pipeline_faults(
+    root: Path, pipeline: _Pipeline, pipelines: dict[str, _Pipeline]
+) -> Iterator[str]:
+    """Faults of one ``dvc.yaml``, beside those that it may take inputs from."""
+    for name, stage in pipeline.declared.items():
+        yield from _stage_faults(root, pipeline, pipeline.written[name], stage)
+    for name, stage in pipeline.declared.items():
         for port in stage.takes.values():
-            given = f"{study}{port.path}"
-            if port.optional and given in made and given not in written[name].deps:
-                found.append(
-                    f"{study}dvc.yaml: stage {name}: deps lack {given}; expected what "
-                    f"{made[given]} gives, since it is a stage here"
+            given = f"{pipeline.below}{port.path}"
+            maker = pipeline.outs.get(given)
+            if port.optional and maker and not _listed(port, pipeline, pipeline.written[name]):
+                yield (
+                    f"{pipeline.below}dvc.yaml: stage {name}: deps lack {given}; expected what "
+                    f"{maker} gives, since it is a stage here"
                 )
-    if sections is not None:
-        found += [f"{study}{': ' * bool(study)}{line}" for line in _type_faults(declared, sections)]
-    return found
+    for line in _type_faults(pipeline, pipelines):
+        yield f"{pipeline.study}: {line}" if pipeline.study else line
 
 
-def _stage_faults(root: Path, study: str, written: DvcStage, stage: Stage) -> Iterator[str]:
+def _listed(port: Port, pipeline: _Pipeline, written: DvcStage) -> bool:
+    return any(path in written.deps for path in candidates(port, pipeline.study))
+
+
+def _stage_faults(
+    root: Path, pipeline: _Pipeline, written: DvcStage, stage: Stage
+) -> Iterator[str]:
+    study = pipeline.below
     where = f"{study}dvc.yaml: stage {stage.name}"
-    command = f"python -m flows.{stage.name} {study}".rstrip(" /")
+    command = f"python -m flows.{stage.name} {pipeline.study}".rstrip()
     if written.cmd != command:
         yield f"{where}: cmd is {written.cmd!r}; expected {command!r}"
-    wdir = "../.." if study else "."
+    wdir = "/".join([".."] * len(Path(study).parts)) or "."
     if written.wdir != wdir:
         yield f"{where}: wdir is {written.wdir!r}; expected {wdir!r}, the project's root"
     params = stage.params()
@@ -85,11 +131,19 @@ def _stage_faults(root: Path, study: str, written: DvcStage, stage: Stage) -> It
     yield from _differences(f"{where}: params files", written.params_files, files)
     outs = [f"{study}{port.path}" for port in stage.gives.values()]
     yield from _differences(f"{where}: outs", written.outs, outs)
-    may = {f"{study}{port.path}" for port in stage.takes.values() if port.optional}
-    must = [f"{study}{port.path}" for port in stage.takes.values() if not port.optional]
+    places = located(stage.takes, pipeline.study, written.deps)
+    expected = {path for paths in places.values() for path in paths}
     data = [dep for dep in written.deps if not dep.startswith(_CODE)]
-    extra = {dep for dep in data if dep.startswith("data/own")} | may
-    yield from _differences(f"{where}: deps", [dep for dep in data if dep not in extra], must)
+    own = {dep for dep in data if dep.startswith("data/own")}
+    yield from _differences(
+        f"{where}: deps", [dep for dep in data if dep not in own], sorted(expected)
+    )
+    for name, port in stage.takes.items():
+        if port.each and not port.optional and not places[name]:
+            yield (
+                f"{where}: deps name no {port.path} of a study below {pipeline.study or 'the root'}"
+                "; expected at least one"
+            )
     try:
         closure = import_closure([f"flows.{stage.name}"], root)
     except UserError as error:
@@ -131,21 +185,35 @@ def _differences(where: str, written: object, expected: object) -> Iterator[str]
             yield f"{where} have {entry}; expected only what geocore.pipeline declares"
 
 
-def _type_faults(declared: dict[str, Stage], sections: dict[str, Section]) -> Iterator[str]:
-    makers: dict[str, tuple[str, Port]] = {
-        port.path: (name, port) for name, stage in declared.items() for port in stage.gives.values()
+def _type_faults(pipeline: _Pipeline, pipelines: dict[str, _Pipeline]) -> Iterator[str]:
+    """What a stage takes beside what the maker gives, here or in another pipeline."""
+    if pipeline.sections is None:
+        return
+    makers = {
+        path: (name, other) for other in pipelines.values() for path, name in other.outs.items()
     }
-    for name, stage in declared.items():
-        for title, port in stage.takes.items():
-            if port.path not in makers:
-                if port.optional:
+    for name, stage in pipeline.declared.items():
+        places = located(stage.takes, pipeline.study, pipeline.written[name].deps)
+        for title, paths in places.items():
+            port = stage.takes[title]
+            for path in paths:
+                if path not in makers:
+                    if not port.optional:
+                        told = path.removeprefix(pipeline.below)
+                        yield f"stage {name}: takes {told}, which no stage gives"
                     continue
-                yield f"stage {name}: takes {port.path}, which no stage gives"
-                continue
-            maker, given = makers[port.path]
-            joint = f"{maker} -> {name} ({title})"
-            if given.kind != port.kind:
-                yield f"{joint}: is {given.kind}; expected {port.kind}"
-            if given.type is not None and port.type is not None:
-                mine, wanted = given.type(sections), port.type(sections)
+                maker, other = makers[path]
+                given = _port(other, maker, path)
+                where = "" if other is pipeline else f" of {other.study or 'the root'}"
+                joint = f"{maker}{where} -> {name} ({title})"
+                if given.kind != port.kind:
+                    yield f"{joint}: is {given.kind}; expected {port.kind}"
+                if given.type is None or port.type is None or other.sections is None:
+                    continue
+                mine, wanted = given.type(other.sections), port.type(pipeline.sections)
                 yield from (f"{joint}: {fault}" for fault in mine.mismatches(wanted))
+
+
+def _port(pipeline: _Pipeline, stage: str, path: str) -> Port:
+    gives = pipeline.declared[stage].gives.values()
+    return next(port for port in gives if f"{pipeline.below}{port.path}" == path)
