@@ -19,6 +19,10 @@ __all__ = ["fit", "float_plan", "quantised_plan"]
 def float_plan(*, seed: int, epochs: int, batch_size: int, lr: float) -> TrainParams:
     """All epochs of AdamW with a little decay and clipped gradients: warm-up, cosine to zero."""
     return TrainParams(
+        task="classification",
+        loss="cross_entropy",
+        class_weights="none",
+        depth_scale=None,
         seed=seed,
         epochs=epochs,
         batch_size=batch_size,

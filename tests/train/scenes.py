@@ -21,7 +21,9 @@ TABLE = kind(4, (0, 1, 2, 3))
 
 def train_params(**changes: Any) -> TrainParams:
     defaults: dict[str, Any] = {
-        "seed": 0, "epochs": 4, "batch_size": 8, "lr": 0.01, "weight_decay": 0.05,
+        "task": "classification", "loss": "cross_entropy", "class_weights": "none",
+        "depth_scale": None, "seed": 0, "epochs": 4, "batch_size": 8, "lr": 0.01,
+        "weight_decay": 0.05,
         "warmup_epochs": 1, "label_smoothing": 0.0, "clip_norm": 1.0, "patience": 10,
     }  # fmt: skip
     return TrainParams(**(defaults | changes))
