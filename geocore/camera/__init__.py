@@ -5,8 +5,12 @@ from geocore._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "planar": ["PlanarCamera", "look_at"],
-        "sampling": ["SharedSampler", "sample_reference"],
+        "lens": ["RadialCamera", "valid_pixels"],
+        "models": ["Equidistant", "Equisolid", "Pinhole", "Stereographic"],
+        "polynomial": ["RadialPolynomial"],
+        "record": ["camera_from_dict", "camera_to_dict"],
+        "pose": ["Pose", "look_at", "tilted"],
+        "sampling": ["SharedSampler"],
         "rotated": ["RotatedSampler"],
     },
 )

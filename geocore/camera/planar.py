@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from geocore.so3.rotation import euler_zyz_to_matrix, matrix_to_quaternion
+from geocore.camera.pose import look_at
 
 __all__ = ["PlanarCamera", "look_at"]
 
@@ -105,14 +105,3 @@ class PlanarCamera:
         """True where a projected direction lies in the image, its edges included."""
         across = (u >= -0.5) & (u <= self.width - 0.5)
         return in_front & across & (v >= -0.5) & (v <= self.height - 0.5)
-
-
-def look_at(colatitude: float, longitude: float) -> Tensor:
-    """The unit quaternion ``(4,)`` of an upright camera that looks at a point of the sphere.
-
-    Degrees. The camera sits at the centre: its axis goes to the point, the image's *up* to the
-    north, so its *right* is west, as in the sky. At the poles *up* is the limit along the
-    meridian of ``longitude``: away from it at the north pole, along it at the south pole.
-    """
-    angles = torch.deg2rad(torch.tensor([longitude, colatitude, -90.0], dtype=torch.float64))
-    return matrix_to_quaternion(euler_zyz_to_matrix(*angles.unbind()))
