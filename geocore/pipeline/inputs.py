@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
+from geocore.config.section import Section
 from geocore.pipeline.stage import Port
 
 __all__ = ["candidates", "located", "study_files"]
 
 
 def located(
-    takes: Mapping[str, Port], study: str, deps: Collection[str]
+    takes: Mapping[str, Port],
+    study: str,
+    deps: Collection[str],
+    sections: Mapping[str, Section] | None,
 ) -> dict[str, tuple[str, ...]]:
     """The path of each input from the project's root, as the stage's ``deps`` list it.
 
@@ -26,10 +30,15 @@ def located(
         if port.each:
             found[name] = tuple(sorted(dep for dep in deps if _is_below(dep, study, port.path)))
             continue
+        optional = port.optional
+        if port.needed is not None:
+            if sections is not None and not port.needed(sections):
+                continue
+            optional = sections is None
         listed = [path for path in candidates(port, study) if path in deps]
         if listed:
             found[name] = (listed[0],)
-        elif not port.optional:
+        elif not optional:
             found[name] = ((PurePosixPath(study) / port.path).as_posix(),)
     return found
 

@@ -76,12 +76,12 @@ def open_job(stage: Stage, folder: Path) -> Job:
         top_level_keys(folder),
         where=(Path(study) / "params.yaml").as_posix(),
     )
-    places = located(stage.takes, study, _listed(stage, folder))
+    places = located(stage.takes, study, _listed(stage, folder), sections)
     inputs = {
         name: _joint_digest([input_digest(root / path, name, stage.takes[name]) for path in paths])
         for name, paths in places.items()
     }
-    code = deciding_code(stage.code, root)
+    code = deciding_code(stage.deciding(sections), root)
     runtime = sections[RuntimeParams.title]
     assert isinstance(runtime, RuntimeParams)
     values = leaves({name: kind.model_dump(mode="json") for name, kind in sections.items()})

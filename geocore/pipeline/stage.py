@@ -28,7 +28,9 @@ class Port:
     ``path`` is relative to the folder of ``params.yaml``. ``type`` gives a table's type from the
     stage's sections, as far as they fix it: for an output what it will be, for an input what is
     required. ``geocore check`` joins the two before anything is computed. An ``optional`` input is
-    read where the stage's deps in ``dvc.yaml`` list it, and absent where they do not. Of ``each``
+    read where the stage's deps in ``dvc.yaml`` list it, and absent where they do not; they must
+    list it where a stage of the same file gives it, unless it is a ``choice``. One that is
+    ``needed`` for some parameters must be there for them, and is not read for others. Of ``each``
     study below the stage's own folder that the deps list there is one such input.
     """
 
@@ -36,6 +38,8 @@ class Port:
     kind: Literal["table", "weights", "numbers", "metrics", "plots", "pictures", "page"]
     type: Callable[[Sections], TableType] | None = None
     optional: bool = False
+    choice: bool = False
+    needed: Callable[[Sections], bool] | None = None
     each: bool = False
 
 
@@ -120,8 +124,9 @@ class Stage:
     A stage that streams its outputs, too large for the store, writes them in ``make`` and sets
     ``whole(job, manifest)``: whether what the manifest names still lies there undamaged.
     Sections in ``written_with`` are read by ``write`` alone: DVC tracks them, the key does not.
-    ``code`` names the modules whose import closure decides the result (the key's code digest),
-    ``libraries`` the packages beyond the usual numeric ones whose versions do.
+    ``code`` names the modules whose import closure decides the result (the key's code digest), or
+    says for the sections which do; ``libraries`` the packages beyond the usual numeric ones whose
+    versions do.
     """
 
     name: str
@@ -129,12 +134,16 @@ class Stage:
     sections: tuple[type[Section], ...]
     takes: Mapping[str, Port]
     gives: Mapping[str, Port]
-    code: tuple[str, ...]
+    code: tuple[str, ...] | Callable[[Sections], tuple[str, ...]]
     make: Callable[[Job], Manifest]
     write: Callable[[Job, Manifest], None]
     whole: Callable[[Job, Manifest], bool] | None = None
     written_with: tuple[type[Section], ...] = ()
     libraries: tuple[str, ...] = ()
+
+    def deciding(self, sections: Sections) -> tuple[str, ...]:
+        """The modules that decide the result under these parameters."""
+        return self.code(sections) if callable(self.code) else self.code
 
     def params(self) -> list[str]:
         """The keys of ``params.yaml`` that DVC tracks for this stage."""

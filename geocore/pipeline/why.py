@@ -11,6 +11,7 @@ from geocore.config.load import leaves, read_yaml
 from geocore.errors import UserError
 from geocore.pipeline.dvcfile import DvcStage, locked_params, read_dvc
 from geocore.pipeline.dvcstatus import dvc_status
+from geocore.pipeline.inputs import study_files
 from geocore.runs.closure import import_closure, module_digests
 from geocore.runs.home import ledger_folder
 from geocore.runs.ledger import Ledger
@@ -78,7 +79,8 @@ def _params(folder: Path, stage: DvcStage, locked: dict[str, Any]) -> list[Reaso
 
 def _study(root: Path, study: str) -> str:
     """A study's folder from the root, with a slash behind."""
-    known = sorted(file.parent.name for file in (root / "studies").glob("[!.]*/dvc.yaml"))
+    above = root / "studies"
+    known = [file.parent.relative_to(above).as_posix() for file in study_files(root)]
     if study not in known:
         there = f"expected one of {', '.join(known)}" if known else "there is none yet"
         raise UserError(f"study {study!r} is unknown; {there}")

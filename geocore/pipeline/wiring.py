@@ -100,8 +100,8 @@ def _pipeline_faults(
     for name, stage in pipeline.declared.items():
         for port in stage.takes.values():
             given = f"{pipeline.below}{port.path}"
-            maker = pipeline.outs.get(given)
-            if port.optional and maker and not _listed(port, pipeline, pipeline.written[name]):
+            maker = pipeline.outs.get(given) if port.optional and not port.choice else None
+            if maker and not _listed(port, pipeline, pipeline.written[name]):
                 yield (
                     f"{pipeline.below}dvc.yaml: stage {name}: deps lack {given}; expected what "
                     f"{maker} gives, since it is a stage here"
@@ -131,7 +131,7 @@ def _stage_faults(
     yield from _differences(f"{where}: params files", written.params_files, files)
     outs = [f"{study}{port.path}" for port in stage.gives.values()]
     yield from _differences(f"{where}: outs", written.outs, outs)
-    places = located(stage.takes, pipeline.study, written.deps)
+    places = located(stage.takes, pipeline.study, written.deps, pipeline.sections)
     expected = {path for paths in places.values() for path in paths}
     data = [dep for dep in written.deps if not dep.startswith(_CODE)]
     own = {dep for dep in data if dep.startswith("data/own")}
@@ -193,7 +193,8 @@ def _type_faults(pipeline: _Pipeline, pipelines: dict[str, _Pipeline]) -> Iterat
         path: (name, other) for other in pipelines.values() for path, name in other.outs.items()
     }
     for name, stage in pipeline.declared.items():
-        places = located(stage.takes, pipeline.study, pipeline.written[name].deps)
+        deps = pipeline.written[name].deps
+        places = located(stage.takes, pipeline.study, deps, pipeline.sections)
         for title, paths in places.items():
             port = stage.takes[title]
             for path in paths:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from geocore.errors import UserError
 from geocore.pipeline.dvcfile import DvcStage, locked_stages, read_dvc
 from geocore.pipeline.dvcstatus import dvc_status
+from geocore.pipeline.inputs import study_files
 from geocore.pipeline.studies.page import Headline, measured, read_page
 from geocore.pipeline.studies.papers import PAPERS
 from geocore.runs.digest import digest_file
@@ -61,12 +62,20 @@ class Study:
 
 @dataclass(frozen=True)
 class _Measured:
-    """A study with a figure, before it is known whether that still holds."""
+    """A study with a figure, before it is known whether that still holds.
+
+    ``stages`` are those of its own and of the studies below it, by the name that DVC's status has.
+    """
 
     study: Study
     stages: dict[str, DvcStage]
     maker: DvcStage
     path: str
+
+    @property
+    def files(self) -> list[str]:
+        """The ``dvc.yaml`` of each, from the root."""
+        return list(dict.fromkeys(name.rpartition(":")[0] for name in self.stages))
 
 
 def survey(root: Path) -> list[Study]:
@@ -79,29 +88,30 @@ def survey(root: Path) -> list[Study]:
         name = file.parent.name
         studies.setdefault(name, Study(name, "", None, "not built"))
     looked = [_look(root, study) for study in studies.values()]
-    names = [one.study.name for one in looked if isinstance(one, _Measured)]
-    status, refused = _asked(root, names)
-    runs = Ledger(ledger_folder(root)).runs() if names else []
+    files = {one.study.name: one.files for one in looked if isinstance(one, _Measured)}
+    status, refused = _asked(root, files)
+    runs = Ledger(ledger_folder(root)).runs() if files else []
     return [
         one if isinstance(one, Study) else _told(root, one, status, refused, runs) for one in looked
     ]
 
 
-def _asked(root: Path, names: list[str]) -> tuple[dict[str, list[Any]], dict[str, UserError]]:
+def _asked(
+    root: Path, files: dict[str, list[str]]
+) -> tuple[dict[str, list[Any]], dict[str, UserError]]:
     """What DVC says of these studies, asked once; where it refuses them together, one by one."""
-    files = {name: f"studies/{name}/dvc.yaml" for name in names}
     if not files:
         return {}, {}
     try:
-        return dvc_status(root, *files.values()), {}
+        return dvc_status(root, *(file for some in files.values() for file in some)), {}
     except UserError:
         if importlib.util.find_spec("dvc") is None:
             raise
     status: dict[str, list[Any]] = {}
     refused: dict[str, UserError] = {}
-    for name, file in files.items():
+    for name, some in files.items():
         try:
-            status |= dvc_status(root, file)
+            status |= dvc_status(root, *some)
         except UserError as error:
             refused[name] = error
     return status, refused
@@ -115,10 +125,7 @@ def _look(root: Path, study: Study) -> Study | _Measured:
     try:
         if not (folder / "dvc.yaml").is_file():
             raise UserError(f"{where}: no dvc.yaml; expected the study's pipeline")
-        try:
-            stages = read_dvc(folder)
-        except UserError as error:
-            raise UserError(f"{where}: {error.lines[0]}") from None
+        stages = _stages(root, where)
         page = read_page(folder, where)
         study = replace(study, title=study.title or page.title)
         if page.headline is None:
@@ -135,10 +142,24 @@ def _look(root: Path, study: Study) -> Study | _Measured:
     return _Measured(known, stages, maker, f"{where}/{line.file}")
 
 
+def _stages(root: Path, where: str) -> dict[str, DvcStage]:
+    """The stages of a study and of those below it: ``studies/x/dvc.yaml:train``."""
+    found: dict[str, DvcStage] = {}
+    for file in study_files(root):
+        folder = file.parent.relative_to(root)
+        if folder.is_relative_to(where):
+            try:
+                stages = read_dvc(file.parent)
+            except UserError as error:
+                raise UserError(f"{folder.as_posix()}: {error.lines[0]}") from None
+            found |= {f"{folder.as_posix()}/dvc.yaml:{n}": stage for n, stage in stages.items()}
+    return found
+
+
 def _maker(stages: dict[str, DvcStage], headline: Headline, where: str) -> DvcStage:
     """The stage that writes the headline's file: a figure that none writes was typed by hand."""
-    for stage in stages.values():
-        if f"{where}/{headline.file}" in stage.outs:
+    for name, stage in stages.items():
+        if name.startswith(f"{where}/dvc.yaml:") and f"{where}/{headline.file}" in stage.outs:
             return stage
     raise UserError(
         f"{where}/README.md: headline.file is {headline.file}, which no stage of its dvc.yaml "
@@ -165,13 +186,14 @@ def _judged(
     root: Path, one: _Measured, status: dict[str, list[Any]], runs: list[dict[str, Any]]
 ) -> Study:
     study, where = one.study, f"studies/{one.study.name}"
-    changed = {name: status.get(f"{where}/dvc.yaml:{name}", []) for name in one.stages}
+    changed = {name: status.get(name, []) for name in one.stages}
     maker = one.maker.name
     try:
         known = locked_stages(root / where)
     except UserError as error:
         raise UserError(f"{where}: {error.lines[0]}") from None
-    if maker not in known or _states(changed[maker]).get(one.path) == "modified":
+    mine = changed[f"{where}/dvc.yaml:{maker}"]
+    if maker not in known or _states(mine).get(one.path) == "modified":
         raise UserError(
             f"{one.path}: is not what stage {maker} wrote; run dvc repro {where}/dvc.yaml"
         )
@@ -192,22 +214,23 @@ def _reasons(one: _Measured, changed: dict[str, list[Any]]) -> Iterator[str]:
 
     Data that the study's own stages made and that is gone (a fresh clone has none) changes nothing.
     """
-    makers = {out: stage for stage in one.stages.values() for out in stage.outs}
+    makers = {out: name for name, stage in one.stages.items() for out in stage.outs}
     above: set[str] = set()
-    pending = [one.maker]
+    pending = [f"studies/{one.study.name}/dvc.yaml:{one.maker.name}"]
     while pending:
-        stage = pending.pop()
-        if stage.name not in above:
-            above.add(stage.name)
-            pending += [makers[dep] for dep in stage.deps if dep in makers]
+        name = pending.pop()
+        if name not in above:
+            above.add(name)
+            pending += [makers[dep] for dep in one.stages[name].deps if dep in makers]
     told: dict[str, list[str]] = {}
     for name in (name for name in one.stages if name in above):
         lines = [entry for entry in changed[name] if isinstance(entry, str)]
         for path, state in _states(changed[name]).items():
             if not (path in makers and state in _GONE):
                 lines.append(f"{path} {state}")
+        file, _, short = name.removeprefix(f"studies/{one.study.name}/").partition("dvc.yaml:")
         for line in lines:
-            told.setdefault(line, []).append(name)
+            told.setdefault(line, []).append(f"{file}{short}")
     yield from (f"{line} ({', '.join(names)})" for line, names in told.items())
 
 
