@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["Reliability", "calibration_error", "reliability"]
+__all__ = ["Reliability", "ReliabilityCounts", "calibration_error", "reliability"]
 
 Binning = Literal["width", "mass"]
 
@@ -78,6 +78,41 @@ def calibration_error(
 ) -> float:
     """The expected calibration error: ``reliability(...).error``."""
     return reliability(confidences, correct, bins, binning).error
+
+
+class ReliabilityCounts:
+    """``reliability`` by bins of equal width over many batches: ``add`` them, read ``table()``.
+
+    Equal to the table of all samples at once, up to the rounding of the sums; memory does not grow
+    with their number, which suits pixels.
+    """
+
+    def __init__(self, bins: int = 15) -> None:
+        self.bins = bins
+        self._edges = torch.arange(bins + 1, dtype=torch.float64) / bins
+        self._count = torch.zeros(bins, dtype=torch.int64)
+        self._confidence = torch.zeros(bins, dtype=torch.float64)
+        self._right = torch.zeros(bins, dtype=torch.float64)
+
+    def add(self, confidences: Tensor, correct: Tensor) -> None:
+        """Count a batch ``(n,)`` of each, on any device; an empty one changes nothing."""
+        if confidences.numel() == 0 and confidences.shape == correct.shape:
+            return
+        found = reliability(confidences, correct, self.bins)
+        count = found.count.double()
+        self._count += found.count.cpu()
+        self._confidence += (found.confidence * count).nan_to_num(0.0).cpu()
+        self._right += (found.accuracy * count).nan_to_num(0.0).cpu()
+
+    def table(self) -> Reliability:
+        """The table of all that was added; its ``error`` is NaN if that is nothing."""
+        return Reliability(
+            lower=self._edges[:-1],
+            upper=self._edges[1:],
+            count=self._count.clone(),
+            confidence=self._confidence / self._count,
+            accuracy=self._right / self._count,
+        )
 
 
 def _extremes(values: Tensor, place: Tensor, bins: int) -> tuple[Tensor, Tensor]:

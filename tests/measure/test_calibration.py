@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from geocore.measure.calibration import calibration_error, reliability
+from geocore.measure.calibration import ReliabilityCounts, calibration_error, reliability
 
 Binning = Literal["width", "mass"]
 BOTH = pytest.mark.parametrize("binning", ["width", "mass"])
@@ -115,3 +115,22 @@ def test_wrong_arguments_are_named(
 def test_an_unknown_binning_is_named() -> None:
     with pytest.raises(ValueError, match="binning is 'mean'; expected 'width' or 'mass'"):
         reliability(torch.ones(1), torch.ones(1).bool(), 5, "mean")  # type: ignore[arg-type]
+
+
+def test_counts_of_batches_give_the_table_of_all() -> None:
+    generator = torch.Generator().manual_seed(4)
+    confidences = torch.rand(500, generator=generator)
+    confidences[:3] = torch.tensor([0.0, 1.0, 0.2])
+    correct = torch.rand(500, generator=generator) < confidences
+    counts = ReliabilityCounts(10)
+    assert math.isnan(counts.table().error)
+    for part in (slice(100, 500), slice(0, 0), slice(0, 100)):
+        counts.add(confidences[part], correct[part])
+    found, whole = counts.table(), reliability(confidences, correct, 10)
+    assert torch.equal(found.count, whole.count)
+    assert torch.equal(found.lower, whole.lower)
+    assert torch.equal(found.upper, whole.upper)
+    for name in ("confidence", "accuracy"):
+        expected = getattr(whole, name).tolist()
+        assert getattr(found, name).tolist() == pytest.approx(expected, abs=1e-14, nan_ok=True)
+    assert found.error == pytest.approx(whole.error, abs=1e-14)
