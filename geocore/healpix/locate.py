@@ -7,52 +7,25 @@ import math
 import torch
 from torch import Tensor
 
-from geocore.healpix.grid import Ordering, check_nside, check_ordering, xyf2nest, xyf2ring
+from geocore.healpix.arithmetic import locate, xyf_to_nest, xyf_to_ring
+from geocore.healpix.checks import Ordering, check_nside, check_ordering
 
-__all__ = ["pixel_radius", "vec2pix", "vec2xyf"]
+__all__ = ["ang2pix", "check_angles", "check_vectors", "pixel_radius", "vec2pix", "vec2xyf"]
 
 
 def vec2xyf(nside: int, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """In-face coordinates and base face of the pixels that contain ``vectors``, ``(..., 3)``.
 
-    Pixel edges are the curves ``3 z / 4 +- 2 phi / pi = k / nside`` in the belt ``|z| <= 2/3``.
-    In the caps they are those where ``t`` or ``1 - t`` times ``sqrt(3 (1 - |z|))`` is
-    ``k / nside``, with ``t`` the part of a quadrant passed in longitude (Gorski et al., 2005,
-    eqs. 19 to 22).
-    Vectors need not be unit ones. Raises ``ValueError`` for a zero or non-finite vector.
+    A direction on an edge between pixels belongs to one of them. Vectors need not be unit ones.
+    Raises ``ValueError`` for a zero or non-finite vector, and for ones whose length is below 1e-150
+    or above 1e150, whose square no float64 holds. Computed in float64 whatever comes.
     """
     check_nside(nside)
-    if vectors.ndim == 0 or vectors.shape[-1] != 3:
-        raise ValueError(f"vectors has shape {tuple(vectors.shape)}; expected (..., 3)")
+    square = check_vectors(vectors)
     x, y, z = vectors.double().unbind(-1)
-    across = torch.hypot(x, y)
-    length = torch.hypot(across, z)
-    if not bool((torch.isfinite(length) & (length > 0)).all()):
-        raise ValueError("vectors has a zero or non-finite vector; expected directions")
-    z = z / length
-    quadrant = (torch.atan2(y, x) * (2 / math.pi)).remainder(4.0)
-
-    # The belt: count the rising and the falling edges that were crossed.
-    along, up = nside * (0.5 + quadrant), nside * z * 0.75
-    rising, falling = (along - up).floor().long(), (along + up).floor().long()
-    rising_face, falling_face = rising // nside, falling // nside
-    belt_face = torch.where(rising_face == falling_face, rising_face % 4 + 4, falling_face + 8)
-    belt_face = torch.where(rising_face < falling_face, rising_face, belt_face)
-    belt_x, belt_y = falling % nside, nside - 1 - rising % nside
-
-    # The caps: sin(theta) / sqrt((1 + |z|) / 3) is sqrt(3 (1 - |z|)) without cancellation.
-    cap_face = quadrant.floor().clamp(max=3).long()
-    passed = quadrant - cap_face
-    radius = nside * (across / length) / ((1 + z.abs()) / 3).sqrt()
-    east = (passed * radius).floor().long().clamp(max=nside - 1)
-    west = ((1 - passed) * radius).floor().long().clamp(max=nside - 1)
-    north = z >= 0
-    cap_x = torch.where(north, nside - 1 - west, east)
-    cap_y = torch.where(north, nside - 1 - east, west)
-
-    in_belt = z.abs() <= 2 / 3
-    face = torch.where(in_belt, belt_face, torch.where(north, cap_face, cap_face + 8))
-    return torch.where(in_belt, belt_x, cap_x), torch.where(in_belt, belt_y, cap_y), face
+    z = z / square.sqrt()
+    radius = (3 * (x * x + y * y) / (square * (1 + z.abs()))).sqrt()
+    return locate(nside, z, radius, torch.atan2(y, x))
 
 
 def vec2pix(nside: int, vectors: Tensor, ordering: Ordering = "nested") -> Tensor:
@@ -62,18 +35,66 @@ def vec2pix(nside: int, vectors: Tensor, ordering: Ordering = "nested") -> Tenso
     """
     check_ordering(ordering)
     x, y, face = vec2xyf(nside, vectors)
-    return (xyf2nest if ordering == "nested" else xyf2ring)(nside, x, y, face)
+    return (xyf_to_nest if ordering == "nested" else xyf_to_ring)(nside, x, y, face)
+
+
+def ang2pix(
+    nside: int, colatitude: Tensor, longitude: Tensor, ordering: Ordering = "nested"
+) -> Tensor:
+    """The number of the pixel that contains each direction, ``(...)`` -> ``(...)`` int64.
+
+    ``ang2pix(nside, *pix2ang(nside, p)) = p``. Angles in radians; the longitude may be any, the
+    colatitude lies in [0, pi]. Raises ``ValueError`` if it does not, or for a non-finite angle.
+    """
+    check_nside(nside)
+    check_ordering(ordering)
+    theta, phi = check_angles(colatitude, longitude)
+    # With h = sin(theta / 2), theta from the nearer pole: 1 - |z| = 2 h^2.
+    half = (0.5 * torch.minimum(theta, math.pi - theta)).sin()
+    height = 1 - 2 * half * half
+    z = torch.where(theta <= math.pi / 2, height, -height)
+    x, y, face = locate(nside, z, math.sqrt(6) * half, phi)
+    return (xyf_to_nest if ordering == "nested" else xyf_to_ring)(nside, x, y, face)
 
 
 def pixel_radius(nside: int) -> float:
     """The furthest, in radians, that a direction lies from the centre of its pixel.
 
     It is the pole-ward corner of the pixels whose centres lie on the belt's edge, ``z = 2/3``.
+    The distance from ``(a, 0, h)`` to ``(c cos(p), c sin(p), 2/3)`` comes from the chord, since
+    the cosine of a small angle says little about it.
     """
     check_nside(nside)
-    height = 1 - (1 - 1 / nside) ** 2 / 3
-    corner = torch.tensor([math.sqrt(1 - height**2), 0.0, height], dtype=torch.float64)
-    longitude, across = math.pi / (4 * nside), math.sqrt(5) / 3
-    centre = [across * math.cos(longitude), across * math.sin(longitude), 2 / 3]
-    cosine = float(corner @ torch.tensor(centre, dtype=torch.float64))
-    return math.acos(min(cosine, 1.0))
+    drop = (2 / nside - 1 / nside**2) / 3  # h - 2/3, with h = 1 - (1 - 1/nside)^2 / 3
+    height = 2 / 3 + drop
+    corner, centre = math.sqrt((1 - height) * (1 + height)), math.sqrt(5) / 3
+    turn = math.sin(math.pi / (8 * nside))
+    # corner - centre without cancellation: the difference of the squares over the sum.
+    inward = -drop * (4 / 3 + drop) / (corner + centre)
+    chord = math.sqrt(inward**2 + drop**2 + 4 * corner * centre * turn**2)
+    return 2 * math.asin(chord / 2)
+
+
+def check_vectors(vectors: Tensor) -> Tensor:
+    """The squares of the vectors' lengths in float64; ``ValueError`` if one gives no direction."""
+    if vectors.ndim == 0 or vectors.shape[-1] != 3:
+        raise ValueError(f"vectors has shape {tuple(vectors.shape)}; expected (..., 3)")
+    x, y, z = vectors.double().unbind(-1)
+    square = x * x + y * y + z * z
+    if torch.compiler.is_compiling() or bool(((square > 1e-300) & (square < 1e300)).all()):
+        return square
+    raise ValueError("vectors has a zero or non-finite vector; expected directions")
+
+
+def check_angles(colatitude: Tensor, longitude: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in float64 and of one shape; ``ValueError`` if they give no direction."""
+    theta, phi = torch.broadcast_tensors(colatitude.double(), longitude.double())
+    if torch.compiler.is_compiling() or not theta.numel():
+        return theta, phi
+    low, high = torch.stack(torch.aminmax(theta)).tolist()
+    if not (low >= 0 and high <= math.pi):
+        found = f"{low:g} to {high:g}"
+        raise ValueError(f"colatitude runs from {found}; expected radians from 0 to pi")
+    if not bool(torch.isfinite(phi).all()):
+        raise ValueError("longitude has a non-finite angle; expected radians")
+    return theta, phi

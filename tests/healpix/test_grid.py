@@ -115,7 +115,7 @@ def test_nside_of() -> None:
 
 
 def test_wrong_arguments_are_named() -> None:
-    with pytest.raises(ValueError, match="nside is 12; expected a power of two from 1 to 8192"):
+    with pytest.raises(ValueError, match="nside is 12; expected a power of two from 1 to 1048576"):
         nest2ring(12, torch.arange(3))
     with pytest.raises(ValueError, match="pixel runs from 0 to 12; expected 0 to 11"):
         nest2ring(1, torch.arange(13))
