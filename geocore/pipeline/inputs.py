@@ -50,13 +50,14 @@ def candidates(port: Port, study: str) -> list[str]:
 
 
 def study_files(root: Path) -> list[Path]:
-    """Each ``dvc.yaml`` below ``studies/``, at any depth, but for hidden folders."""
+    """Each ``dvc.yaml`` below ``studies/``, those above first, but for hidden folders."""
     found = (root / "studies").rglob("dvc.yaml")
-    return sorted(
+    seen = (
         file
         for file in found
         if not any(part.startswith(".") for part in file.relative_to(root).parts)
     )
+    return sorted(seen, key=lambda file: file.parent)
 
 
 def _is_below(dep: str, study: str, path: str) -> bool:

@@ -18,7 +18,7 @@ from geocore.pipeline.dvcfile import read_dvc
 from geocore.pipeline.inputs import located
 from geocore.pipeline.progress import Progress
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
-from geocore.runs.digest import digest_file, digest_json, digest_tree
+from geocore.runs.digest import digest_file, digest_json, digest_path
 from geocore.runs.environment import library_versions
 from geocore.runs.home import geocore_home, project_root, store_folder, work_folder
 from geocore.runs.locks import hold
@@ -78,8 +78,7 @@ def open_job(stage: Stage, folder: Path) -> Job:
     )
     places = located(stage.takes, study, _listed(stage, folder), sections)
     inputs = {
-        name: _joint_digest([input_digest(root / path, name, stage.takes[name]) for path in paths])
-        for name, paths in places.items()
+        name: _input_digest(root, name, stage.takes[name], paths) for name, paths in places.items()
     }
     code = deciding_code(stage.deciding(sections), root)
     runtime = sections[RuntimeParams.title]
@@ -117,8 +116,10 @@ def _listed(stage: Stage, folder: Path) -> tuple[str, ...]:
     return () if written is None else written.deps
 
 
-def _joint_digest(digests: list[str]) -> str:
-    return digests[0] if len(digests) == 1 else digest_json(digests)
+def _input_digest(root: Path, name: str, port: Port, paths: tuple[str, ...]) -> str:
+    """Of one input, or of those of ``each`` study below, where the names count as well."""
+    found = {path: input_digest(root / path, name, port) for path in paths}
+    return digest_json(found) if port.each else found[paths[0]]
 
 
 def input_digest(path: Path, name: str, port: Port) -> str:
@@ -132,7 +133,7 @@ def input_digest(path: Path, name: str, port: Port) -> str:
             f"{port.path}: missing; expected the {port.kind} {name!r}: run dvc repro to make it"
         )
     if port.kind != "table":
-        return digest_tree(path) if path.is_dir() else digest_file(path)
+        return digest_path(path)
     # Verified here as well: a stage that finds its piece never opens its inputs.
     Table.open(path, verify=True)
     return digest_file(path / "table.json")
@@ -145,7 +146,7 @@ def output_digests(job: Job) -> dict[str, str]:
         path = job.output(name)
         if port.kind == "table":
             path = path / "table.json"
-        digests[port.path] = digest_tree(path) if path.is_dir() else digest_file(path)
+        digests[port.path] = digest_path(path)
     return digests
 
 

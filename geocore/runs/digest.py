@@ -13,7 +13,14 @@ from typing import Any
 
 from geocore.runs.canonical import canonical_json
 
-__all__ = ["DIGEST_LENGTH", "digest_bytes", "digest_file", "digest_json", "digest_tree"]
+__all__ = [
+    "DIGEST_LENGTH",
+    "digest_bytes",
+    "digest_file",
+    "digest_json",
+    "digest_path",
+    "digest_tree",
+]
 
 DIGEST_LENGTH = 32
 
@@ -58,3 +65,8 @@ def digest_tree(folder: Path) -> str:
         for path in (Path(parent, name) for name in names)
     }
     return digest_json(files)
+
+
+def digest_path(path: Path) -> str:
+    """``digest_tree`` of a folder, ``digest_file`` of a file."""
+    return digest_tree(path) if Path(path).is_dir() else digest_file(path)

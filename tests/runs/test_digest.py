@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from geocore.runs.digest import digest_bytes, digest_file, digest_json, digest_tree
+from geocore.runs.digest import (
+    digest_bytes,
+    digest_file,
+    digest_json,
+    digest_path,
+    digest_tree,
+)
 
 
 def test_it_is_blake2b_with_128_bits() -> None:
@@ -52,3 +58,9 @@ def test_tree_digest_refuses_a_file(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"")
     with pytest.raises(NotADirectoryError, match="x is not a folder"):
         digest_tree(tmp_path / "x")
+
+
+def test_a_path_is_digested_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    assert digest_path(tmp_path) == digest_tree(tmp_path)
+    assert digest_path(tmp_path / "a") == digest_file(tmp_path / "a")

@@ -1,0 +1,130 @@
+"""Figures of the studies below, seeds put together, gains over a baseline, a page a group."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from geocore.config.collect import CollectParams
+from geocore.errors import UserError
+from geocore.pipeline.collect import STAGE
+from geocore.pipeline.collection import Summary, gains, summaries
+from geocore.pipeline.inputs import located
+from geocore.pipeline.progress import Progress
+from geocore.pipeline.stage import Job
+from geocore.runs.store import Store
+from tests.pipeline.stages import RUNTIME
+
+MIOU = {
+    "segmentation/swin": 0.5,
+    "segmentation/heal_swin": 0.6,
+    "segmentation/heal_swin_seed1": 0.7,
+    "segmentation/heal_swin/ignored": 0.4,
+    "depth/swin": None,
+}
+
+
+def job(root: Path, metrics: dict[str, float | None] = MIOU, **changes: Any) -> Job:
+    """The stage over studies below ``studies/mine``, each with its figure as its only metric."""
+    deps = []
+    for name, miou in metrics.items():
+        folder = root / "studies/mine" / name
+        for path, text in {
+            "results/evaluate/metrics.json": json.dumps({"test": {"miou": miou, "rmse": 2.0}}),
+            "results/train/curve.csv": "epoch,val_nll\n0,1.5\n1,1.0\n",
+            "params.yaml": f"train:\n  seed: {len(name)}\n",
+        }.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
+            deps.append(f"studies/mine/{name}/{path}")
+    values = {"figures": ("test.miou",), "baseline": "swin", **changes}
+    sections = {"collect": CollectParams(**values), "runtime": RUNTIME}
+    return Job(
+        stage=STAGE,
+        root=root,
+        sections=sections,
+        values={},
+        inputs={},
+        store=Store(root / "store"),
+        work=root / "work",
+        key="key",
+        code="code",
+        progress=Progress(False),
+        study="studies/mine",
+        places=located(STAGE.takes, "studies/mine", deps, sections),
+    )
+
+
+def made(root: Path, **changes: Any) -> dict[str, Any]:
+    found = STAGE.make(job(root, **changes))
+    assert found["studies"] == 5
+    document: dict[str, Any] = json.loads(
+        (root / "studies/mine/results/collect/metrics.json").read_text()
+    )
+    return document
+
+
+def test_runs_that_differ_in_their_seed_are_one() -> None:
+    measured = {name: {"miou": value} for name, value in MIOU.items()}
+    found = summaries(measured)
+    assert list(found) == ["depth", "segmentation"]
+    both = found["segmentation"]["heal_swin"]
+    assert both.runs == 2
+    assert both.mean["miou"] == pytest.approx(0.65)
+    assert both.sd["miou"] == pytest.approx(math.sqrt(0.005))
+    assert found["segmentation"]["swin"] == Summary({"miou": 0.5}, {"miou": None}, 1)
+    gained = gains(found, "swin")["segmentation"]
+    assert gained["heal_swin"]["miou"] == pytest.approx(0.15)
+    assert gained["heal_swin/ignored"]["miou"] == pytest.approx(-0.1)
+    assert "swin" not in gained
+    assert gains(found, None) == gains(found, "unet") == {}
+
+
+def test_the_document_leaves_out_what_was_not_measured(tmp_path: Path) -> None:
+    found = made(tmp_path)
+    assert found["studies"]["depth"]["swin"] == {"mean": {}, "sd": {}, "runs": 1}
+    assert found["gain"]["segmentation"]["heal_swin"]["test"]["miou"] == pytest.approx(0.15)
+
+
+def test_the_table_has_a_row_a_run(tmp_path: Path) -> None:
+    made(tmp_path, figures=("test.miou", "test.rmse"))
+    table = (tmp_path / "studies/mine/results/collect/table.csv").read_text().splitlines()
+    assert table[:2] == ["study,test.miou,test.rmse", "depth/swin,,2.0"]
+    assert "segmentation/heal_swin_seed1,0.7,2.0" in table
+
+
+def test_a_page_for_each_group_of_two_with_the_baseline_first(tmp_path: Path) -> None:
+    made(tmp_path)
+    pages = tmp_path / "studies/mine/results/collect/pages"
+    assert [path.name for path in pages.iterdir()] == ["segmentation.html"]
+    text = (pages / "segmentation.html").read_text()
+    assert text.index("segmentation/swin") < text.index("segmentation/heal_swin")
+    assert "train.seed" in text
+
+
+def test_it_is_whole_until_a_file_changes(tmp_path: Path) -> None:
+    this = job(tmp_path)
+    manifest = STAGE.make(this)
+    assert STAGE.whole is not None and STAGE.whole(this, manifest)
+    (tmp_path / "studies/mine/results/collect/table.csv").write_text("study\n")
+    assert not STAGE.whole(this, manifest)
+
+
+def test_a_figure_that_nobody_measures_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^studies/mine/params.yaml: collect.figures names x\.y, "):
+        STAGE.make(job(tmp_path, figures=("test.miou", "x.y")))
+    assert not (tmp_path / "studies/mine/results/collect/metrics.json").exists()
+
+
+def test_metrics_that_are_no_json_are_named(tmp_path: Path) -> None:
+    this = job(tmp_path)
+    path = tmp_path / "studies/mine/depth/swin/results/evaluate/metrics.json"
+    path.write_text("{")
+    with pytest.raises(
+        UserError, match=r"depth/swin/results/evaluate/metrics\.json: holds no JSON"
+    ):
+        STAGE.make(this)
