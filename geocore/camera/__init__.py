@@ -1,4 +1,4 @@
-"""Cameras: the image plane on the sphere, and images resampled at given directions."""
+"""Cameras: lenses, the image plane on the sphere and back, images resampled at directions."""
 
 from geocore._lazy import attach
 
@@ -9,8 +9,10 @@ __getattr__, __dir__, __all__ = attach(
         "models": ["Equidistant", "Equisolid", "Pinhole", "Stereographic"],
         "polynomial": ["RadialPolynomial"],
         "record": ["camera_from_dict", "camera_to_dict"],
-        "pose": ["Pose", "look_at", "tilted"],
+        "calibration": ["read_calibration"],
+        "pose": ["look_at"],
         "sampling": ["SharedSampler"],
         "rotated": ["RotatedSampler"],
+        "backproject": ["RotatedBackprojector", "SharedBackprojector"],
     },
 )

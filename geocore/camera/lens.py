@@ -78,7 +78,7 @@ class RadialCamera(ABC):
 
         ``max_angle`` for radii beyond the field.
         """
-        found: Tensor = _Inverse.apply(radius.clamp(0.0, self.max_radius), self)
+        found: Tensor = _Inverse.apply(radius.clamp(0.0, self.max_radius), self)  # type: ignore[no-untyped-call]
         return found
 
     @property
@@ -185,7 +185,7 @@ class _Inverse(torch.autograd.Function):
         return theta
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (theta,) = ctx.saved_tensors
         return gradient / ctx.camera.slope(theta), None
 
