@@ -56,11 +56,11 @@ class Workers:
         self,
         folder: Path,
         seeds: Sequence[int],
-        on_step: Callable[[int, int, float | None], None],
+        on_step: Callable[[int, int, str], None],
     ) -> dict[str, Any]:
         """What ``geocore.ensembles.chunk.train_chunk`` does and returns, to the last bit.
 
-        ``on_step(place, step, val_nll)`` is called now and then. Raises ``UserError`` as it does,
+        ``on_step(place, step, headline)`` is called now and then. Raises ``UserError`` as it does,
         ``RuntimeError`` if the process died.
         """
         request = {
@@ -94,7 +94,7 @@ class Workers:
 def _converse(
     process: subprocess.Popen[str],
     request: str,
-    on_step: Callable[[int, int, float | None], None],
+    on_step: Callable[[int, int, str], None],
 ) -> dict[str, Any]:
     assert process.stdin is not None and process.stdout is not None  # both are pipes
     with process.stdin as asked, process.stdout as answers:
@@ -108,6 +108,6 @@ def _converse(
                 return done
             if "error" in answer:
                 raise UserError(*answer["error"])
-            on_step(answer["place"], answer["step"], answer["val_nll"])
+            on_step(answer["place"], answer["step"], answer["told"])
     code = process.wait()
     raise RuntimeError(f"a worker of the ensemble ended with code {code}; expected its members")

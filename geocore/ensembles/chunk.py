@@ -15,6 +15,7 @@ from geocore.data.table import Table
 from geocore.ensembles.members import train_member
 from geocore.runs.atomic import write_json
 from geocore.train.feed import table_feed
+from geocore.train.objective import objective
 from geocore.train.state import TrainState
 
 __all__ = ["train_chunk", "weights_name"]
@@ -38,13 +39,16 @@ def train_chunk(
     ``curves.json``, a list of a curve a member. Returns ``{"training": [...]}``: how each training
     went. ``on_step(place, state)`` is called after every optimiser step.
     """
-    training, validation = (table_feed(table, split, device) for split in ("train", "val"))
+    training, validation = (
+        table_feed(table, split, device, params.task) for split in ("train", "val")
+    )
+    learned = objective(params, table.info.classes, training, str(table.folder))
     curves, went = [], []
     for place, seed in enumerate(seeds):
         state = train_member(
             model,
             table.info.type,
-            len(table.info.classes),
+            learned,
             training,
             validation,
             params,
@@ -54,7 +58,7 @@ def train_chunk(
         weights = {name: value.cpu().contiguous() for name, value in state.best_weights.items()}
         save_file(weights, folder / weights_name(place))
         curves.append(state.curve)
-        went.append({"seed": seed, **_summary(state)})
+        went.append({"seed": seed, **state.summary(learned.names)})
     write_json(folder / "curves.json", curves)
     return {"training": went}
 
@@ -62,13 +66,3 @@ def train_chunk(
 def weights_name(place: int) -> str:
     """The file of a member's weights: ``member-007.safetensors``."""
     return f"member-{place:03d}.safetensors"
-
-
-def _summary(state: TrainState) -> dict[str, Any]:
-    assert state.best is not None  # every training ends an epoch, and the first is the best so far
-    return {
-        "best_epoch": state.best["epoch"],
-        "epochs": state.epoch,
-        "steps": state.step,
-        **{name: state.best[name] for name in ("train_nll", "val_nll", "val_accuracy")},
-    }

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from geocore.config.model import ModelParams
 from geocore.config.train import TrainParams
 from geocore.data.tabletype import TableType
-from geocore.models.registry import build
 from geocore.train.feed import Feed
 from geocore.train.loop import train
+from geocore.train.network import network
+from geocore.train.objective import Objective
 from geocore.train.state import TrainState
 
 __all__ = ["train_member"]
@@ -18,7 +19,7 @@ __all__ = ["train_member"]
 def train_member(
     model: ModelParams,
     kind: TableType,
-    classes: int,
+    objective: Objective,
     training: Feed,
     validation: Feed,
     params: TrainParams,
@@ -29,12 +30,12 @@ def train_member(
     """The network that a single training with ``params.seed = seed`` gives, to the last bit.
 
     ``seed`` decides the initial weights, the order of the data and dropout; ``params.seed`` is not
-    used. Members depend on nothing of each other. ``kind`` and ``classes`` are those of the table
-    that the feeds read; the device is that of ``training``. ``best_weights``, ``best`` and
-    ``curve`` of the state that is returned are the member. Raises ``UserError`` when a loss or a
-    gradient is not finite.
+    used. Members depend on nothing of each other. ``kind`` is that of the table that the feeds
+    read, ``objective`` what is learned from it; the device is that of ``training``.
+    ``best_weights``, ``best`` and ``curve`` of the state that is returned are the member. Raises
+    ``UserError`` when a loss or a gradient is not finite.
     """
     own = params.model_copy(update={"seed": seed})
-    state = TrainState.start(build(model, kind, classes, seed), own, training.device)
-    train(state, training, validation, own, on_step=on_step)
+    state = TrainState.start(network(model, kind, objective, seed), own, training.device)
+    train(state, training, validation, own, objective=objective, on_step=on_step)
     return state

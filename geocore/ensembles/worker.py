@@ -1,7 +1,7 @@
 """A chunk of an ensemble in a process of its own: ``python -m geocore.ensembles.worker``.
 
 The request is a line of JSON on standard input. Answers are lines of JSON on standard output:
-``{"place", "step", "val_nll"}`` now and then, at the end ``{"done"}`` or ``{"error"}``. When
+``{"place", "step", "told"}`` now and then, at the end ``{"done"}`` or ``{"error"}``. When
 standard input ends, whoever asked is gone, and so is the worker.
 """
 
@@ -49,8 +49,7 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
     def tell(place: int, state: TrainState) -> None:
         if time.monotonic() - told[0] > _TOLD_EVERY:
             told[0] = time.monotonic()
-            nll = state.curve[-1]["val_nll"] if state.curve else None
-            _answer(place=place, step=state.step, val_nll=nll)
+            _answer(place=place, step=state.step, told=state.headline())
 
     return train_chunk(
         Path(request["folder"]),

@@ -6,9 +6,9 @@ from geocore.config.ensemble import EnsembleParams
 from geocore.config.model import ModelParams
 from geocore.config.runtime import RuntimeParams
 from geocore.config.train import TrainParams
+from geocore.pipeline.learning import TAKES
 from geocore.pipeline.piece import copy_outputs, make_piece
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
-from geocore.pipeline.types import labelled_maps
 
 __all__ = ["STAGE"]
 
@@ -18,7 +18,7 @@ def make(job: Job) -> Manifest:
     # Here, so that `geocore check` reads this declaration without importing torch.
     from geocore.pipeline.ensembling import ensemble
 
-    return make_piece(job, lambda folder: ensemble(job, folder, labelled_maps(job.sections)))
+    return make_piece(job, lambda folder: ensemble(job, folder))
 
 
 def write(job: Job, manifest: Manifest) -> None:
@@ -31,7 +31,7 @@ STAGE = Stage(
     name="ensemble",
     summary="train networks that differ in their seeds, and mix their predictions",
     sections=(ModelParams, TrainParams, EnsembleParams, RuntimeParams),
-    takes={"healpix": Port("data/healpix", "table", type=labelled_maps)},
+    takes=TAKES,
     gives={
         "members": Port("results/ensemble/members", "weights"),
         "model": Port("results/ensemble/model.json", "numbers"),

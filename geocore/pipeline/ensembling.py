@@ -17,24 +17,24 @@ from geocore.config.model import ModelParams
 from geocore.config.runtime import RuntimeParams
 from geocore.config.train import TrainParams
 from geocore.data.table import Table
-from geocore.data.tabletype import TableType
 from geocore.ensembles.apart import Workers
 from geocore.ensembles.chunk import train_chunk, weights_name
 from geocore.ensembles.mixture import Mixture
 from geocore.ensembles.seeds import in_chunks, member_seeds
-from geocore.errors import UserError
-from geocore.models.registry import ModelInfo, build
 from geocore.pipeline.ensemble_results import MixedSplit, write_results
 from geocore.pipeline.piece import make_part
 from geocore.pipeline.predictions import predict
 from geocore.pipeline.progress import Bar
 from geocore.pipeline.stage import Job, Manifest
+from geocore.pipeline.training import open_source
 from geocore.runs.atomic import write_json
 from geocore.runs.digest import digest_json
 from geocore.runs.store import Piece
 from geocore.train.device import resolve
-from geocore.train.feed import Feed, normaliser, table_feed
+from geocore.train.feed import Feed, table_feed
 from geocore.train.loop import steps_per_epoch
+from geocore.train.network import about, network
+from geocore.train.objective import objective
 from geocore.train.randomness import deterministic
 from geocore.train.state import TrainState
 
@@ -43,44 +43,38 @@ __all__ = ["ensemble"]
 _MEASURED = ("val", "test")
 
 
-def ensemble(job: Job, folder: Path, wanted: TableType) -> Manifest:
+def ensemble(job: Job, folder: Path) -> Manifest:
     """Train the members, chunk by chunk, and write everything that the stage gives into ``folder``.
 
-    ``wanted`` is the type that the stage requires of its table. A chunk is two parts: its weights
+    A chunk is two parts: its weights
     and curves, and its logits. Returns the headline, the files' digests and the parts' keys.
     Raises ``UserError`` for an input that is not finite, a label that is no class, and a training
     that stops.
     """
     params, device = job.section(EnsembleParams), resolve(job.section(RuntimeParams).device)
-    table = Table.open(job.input("healpix"), wanted, verify=True)
-    table.require_finite()
-    where, kind, classes = job.stage.takes["healpix"].path, table.info.type, table.info.classes
-    if not classes:
-        raise UserError(f"{where}: names no classes; expected a name for each label")
-    feeds = {split: table_feed(table, split, device) for split in ("train", *_MEASURED)}
-    for feed in feeds.values():
-        feed.require_classes(len(classes), where)
+    train_params = job.section(TrainParams)
+    table, where = open_source(job)
+    feeds = {
+        split: table_feed(table, split, device, train_params.task)
+        for split in ("train", *_MEASURED)
+    }
+    learned = objective(train_params, table.info.classes, feeds["train"], where)
+    for split in _MEASURED:
+        learned.require(feeds[split], where)
 
     seeds = member_seeds(params.seed, params.members)
-    network = build(job.section(ModelParams), kind, len(classes), seeds[0]).to(device).eval()
-    train_params = job.section(TrainParams)
+    model = network(job.section(ModelParams), table.info.type, learned, seeds[0]).to(device).eval()
     steps = train_params.epochs * steps_per_epoch(len(feeds["train"]), train_params)
     chunks = in_chunks(seeds, params.chunk)
     with job.progress.bar("ensemble", params.members * steps) as bar:
         told = _Told(bar, params.members, steps)
         trained = _train(job, chunks, table, device, told)
         predicted = [
-            _predict(job, network, part, len(chunk), feeds)
+            _predict(job, model, part, len(chunk), feeds)
             for part, chunk in zip(trained, chunks, strict=True)
         ]
     job.note(device=str(device))
-    info = ModelInfo(
-        params=job.section(ModelParams),
-        type=kind,
-        classes=classes,
-        parameters=sum(p.numel() for p in network.parameters()),
-        normaliser=normaliser(kind),
-    )
+    info = about(job.section(ModelParams), table.info, learned, model)
     splits = {
         split: MixedSplit(feeds[split].ids.cpu(), feeds[split].labels.cpu(), Mixture(logits))
         for split, logits in _joined(predicted).items()
@@ -100,11 +94,9 @@ class _Told:
         self._done = [0] * members
         self._lock = threading.Lock()
 
-    def step(self, member: int, step: int, val_nll: float | None) -> None:
-        words = f"member {member + 1} of {len(self._done)}"
-        if val_nll is not None:
-            words += f", validation NLL {val_nll:.4f}"
-        self._show(member, step, words)
+    def step(self, member: int, step: int, headline: str) -> None:
+        words = [f"member {member + 1} of {len(self._done)}", *filter(None, [headline])]
+        self._show(member, step, ", ".join(words))
 
     def trained(self, members: range) -> None:
         for member in members:
@@ -135,8 +127,7 @@ def _train(
 
     def here(number: int, folder: Path) -> dict[str, Any]:
         def tell(place: int, state: TrainState) -> None:
-            nll = state.curve[-1]["val_nll"] if state.curve else None
-            told.step(number * size + place, state.step, nll)
+            told.step(number * size + place, state.step, state.headline())
 
         return train_chunk(folder, chunks[number], model, params, table, device, on_step=tell)
 
@@ -154,7 +145,7 @@ def _train(
             return workers.train_chunk(
                 folder,
                 chunks[number],
-                lambda place, step, nll: told.step(number * size + place, step, nll),
+                lambda place, step, said: told.step(number * size + place, step, said),
             )
 
         pool = ThreadPoolExecutor(processes)
@@ -191,7 +182,7 @@ def _chunk_part(job: Job, seeds: Sequence[int], fill: Callable[[Path], dict[str,
 
 
 def _predict(
-    job: Job, network: nn.Module, chunk: Piece, members: int, feeds: Mapping[str, Feed]
+    job: Job, model: nn.Module, chunk: Piece, members: int, feeds: Mapping[str, Feed]
 ) -> Piece:
     """A chunk's logits, ``(members, n, classes)`` float64 a split.
 
@@ -203,9 +194,9 @@ def _predict(
         found: dict[str, list[Tensor]] = {split: [] for split in _MEASURED}
         with deterministic(0, feeds["test"].device):
             for place in range(members):
-                network.load_state_dict(load_file(chunk.file(weights_name(place))))
+                model.load_state_dict(load_file(chunk.file(weights_name(place))))
                 for split, logits in found.items():
-                    logits.append(predict(network, feeds[split], batch_size).logits)
+                    logits.append(predict(model, feeds[split], batch_size).logits)
         stacked = {split: torch.stack(logits) for split, logits in found.items()}
         save_file(stacked, folder / "logits.safetensors")
 

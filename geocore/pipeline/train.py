@@ -5,9 +5,9 @@ from __future__ import annotations
 from geocore.config.model import ModelParams
 from geocore.config.runtime import RuntimeParams
 from geocore.config.train import TrainParams
+from geocore.pipeline.learning import TAKES
 from geocore.pipeline.piece import copy_outputs, make_piece
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
-from geocore.pipeline.types import labelled_maps
 
 __all__ = ["STAGE"]
 
@@ -17,7 +17,7 @@ def make(job: Job) -> Manifest:
     # Here, so that `geocore check` reads this declaration without importing torch.
     from geocore.pipeline.training import Checkpoints, fit
 
-    manifest = make_piece(job, lambda folder: fit(job, folder, labelled_maps(job.sections)))
+    manifest = make_piece(job, lambda folder: fit(job, folder))
     Checkpoints(job).remove()
     return manifest
 
@@ -32,7 +32,7 @@ STAGE = Stage(
     name="train",
     summary="train the network, with checkpoints and exact resume",
     sections=(ModelParams, TrainParams, RuntimeParams),
-    takes={"healpix": Port("data/healpix", "table", type=labelled_maps)},
+    takes=TAKES,
     gives={
         "weights": Port("results/train/weights.safetensors", "weights"),
         "model": Port("results/train/model.json", "numbers"),

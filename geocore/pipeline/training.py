@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 from safetensors.torch import save_file
 
@@ -12,37 +11,36 @@ from geocore.config.model import ModelParams
 from geocore.config.runtime import RuntimeParams
 from geocore.config.train import TrainParams
 from geocore.data.table import Table
-from geocore.data.tabletype import TableType
-from geocore.errors import UserError
-from geocore.models.registry import ModelInfo, build
+from geocore.models.registry import ModelInfo
+from geocore.pipeline.learning import source, wanted
 from geocore.pipeline.stage import Job, Manifest
 from geocore.runs.atomic import write_json
 from geocore.runs.digest import digest_file, digest_json
 from geocore.train.checkpoint import read_checkpoint, write_checkpoint
 from geocore.train.device import resolve
-from geocore.train.feed import normaliser, table_feed
+from geocore.train.feed import table_feed
 from geocore.train.loop import steps_per_epoch, train
-from geocore.train.state import COLUMNS, TrainState
+from geocore.train.network import about, network
+from geocore.train.objective import Objective, objective
+from geocore.train.state import TrainState
 
-__all__ = ["Checkpoints", "fit"]
+__all__ = ["Checkpoints", "fit", "open_source"]
 
 
-def fit(job: Job, folder: Path, wanted: TableType) -> Manifest:
+def fit(job: Job, folder: Path) -> Manifest:
     """Fill the piece's folder; the manifest is its files' digests and the headline values."""
     params, runtime = job.section(TrainParams), job.section(RuntimeParams)
     device = resolve(runtime.device)
-    table = Table.open(job.input("healpix"), wanted, verify=True)
-    table.require_finite()
-    where, kind, classes = job.stage.takes["healpix"].path, table.info.type, table.info.classes
-    if not classes:
-        raise UserError(f"{where}: names no classes; expected a name for each label")
-    training = table_feed(table, "train", device)
-    validation = table_feed(table, "val", device)
-    for feed in (training, validation):
-        feed.require_classes(len(classes), where)
+    table, where = open_source(job)
+    training, validation = (
+        table_feed(table, split, device, params.task) for split in ("train", "val")
+    )
+    learned = objective(params, table.info.classes, training, where)
+    learned.require(validation, where)
 
-    model = build(job.section(ModelParams), kind, len(classes), params.seed)
-    state = TrainState.start(model, params, device)
+    state = TrainState.start(
+        network(job.section(ModelParams), table.info.type, learned, params.seed), params, device
+    )
     checkpoints = Checkpoints(job)
     checkpoints.resume(state)
     first, began = state.step, time.perf_counter()
@@ -54,46 +52,39 @@ def fit(job: Job, folder: Path, wanted: TableType) -> Manifest:
             training,
             validation,
             params,
+            objective=learned,
             checkpoint_every=runtime.checkpoint_every,
             on_checkpoint=checkpoints.save,
-            on_step=lambda state: bar.advance(note=_headline(state)),
+            on_step=lambda state: bar.advance(note=state.headline()),
         )
     seconds = time.perf_counter() - began
     job.note(steps_per_second=round((state.step - first) / seconds, 3), device=str(device))
-    info = ModelInfo(
-        params=job.section(ModelParams),
-        type=kind,
-        classes=classes,
-        parameters=sum(p.numel() for p in state.model.parameters()),
-        normaliser=normaliser(kind),
-    )
-    return _write_results(folder, state, info)
+    info = about(job.section(ModelParams), table.info, learned, state.model)
+    return _write_results(folder, state, info, learned)
 
 
-def _headline(state: TrainState) -> str:
-    if not state.curve:
-        return ""
-    row = state.curve[-1]
-    return f"validation NLL {row['val_nll']:.4f}, accuracy {row['val_accuracy']:.4f}"
+def open_source(job: Job) -> tuple[Table, str]:
+    """The table that the job's network learns from, and what errors call it.
+
+    Raises ``UserError`` for a table of another type, one that was altered, and images that are not
+    finite.
+    """
+    name = source(job)
+    table = Table.open(job.input(name), wanted(job), verify=True)
+    table.require_finite()
+    return table, job.stage.takes[name].path
 
 
-def _write_results(folder: Path, state: TrainState, info: ModelInfo) -> Manifest:
-    assert state.best is not None  # every training ends an epoch, and the first is the best so far
+def _write_results(
+    folder: Path, state: TrainState, info: ModelInfo, learned: Objective
+) -> Manifest:
     weights = {name: value.cpu().contiguous() for name, value in state.best_weights.items()}
     save_file(weights, folder / "weights.safetensors")
     write_json(folder / "model.json", info.to_json())
-    metrics: dict[str, Any] = {
-        "best_epoch": state.best["epoch"],
-        "epochs": state.epoch,
-        "steps": state.step,
-        "train_nll": state.best["train_nll"],
-        "val_nll": state.best["val_nll"],
-        "val_accuracy": state.best["val_accuracy"],
-        "parameters": info.parameters,
-    }
+    metrics = {**state.summary(learned.names), "parameters": info.parameters}
     write_json(folder / "metrics.json", metrics)
-    rows = [",".join(repr(row[column]) for column in COLUMNS) for row in state.curve]
-    curve = "\n".join([",".join(COLUMNS), *rows]) + "\n"
+    rows = [",".join(repr(row[column]) for column in learned.columns) for row in state.curve]
+    curve = "\n".join([",".join(learned.columns), *rows]) + "\n"
     (folder / "curve.csv").write_text(curve, encoding="utf-8")
     digests = {path.name: digest_file(path) for path in sorted(folder.iterdir())}
     return {"files": digests, **metrics}

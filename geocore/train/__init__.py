@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = attach(
         "device": ["resolve"],
         "feed": ["Feed", "table_feed", "tensor_feed"],
         "loop": ["score", "train"],
+        "objective": ["Objective", "recorded"],
         "optimiser": ["make_optimiser"],
         "randomness": ["deterministic", "epoch_order"],
         "schedule": ["learning_rate"],

@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geocore.config.train import TrainParams
 from geocore.errors import UserError
+from geocore.train.classification import Classification
 from geocore.train.feed import Feed
 from geocore.train.guard import culprit
+from geocore.train.objective import Objective
 from geocore.train.randomness import deterministic, epoch_order, get_rng_state, set_rng_state
 from geocore.train.schedule import learning_rate
 from geocore.train.state import TrainState
@@ -28,6 +29,7 @@ def train(
     validation: Feed,
     params: TrainParams,
     *,
+    objective: Objective | None = None,
     checkpoint_every: int = 0,
     on_checkpoint: Callback | None = None,
     on_step: Callback | None = None,
@@ -38,14 +40,17 @@ def train(
     The end depends on the data, ``params`` and the initial weights alone (to the last bit on one
     kind of device with one number of threads), not on how often the training was interrupted:
     ``on_checkpoint`` is called every ``checkpoint_every`` optimiser steps (0: never) with a state
-    that may be stored and restored. An epoch ends with the validation NLL; the weights of the
-    best epoch are ``state.best_weights``, and ``state.curve`` has a row an epoch: ``epoch``,
-    ``step``, ``lr`` (of its last step), ``train_nll`` (mean over the epoch, while the weights
-    move), ``val_nll``, ``val_accuracy``, ``gradient_norm`` (mean, before clipping).
+    that may be stored and restored. What is learned is ``objective``, by default a class a sample.
+    An epoch ends with the objective's scores of the validation split; the weights of the epoch
+    with the lowest criterion are ``state.best_weights``, and ``state.curve`` has a row an epoch,
+    ``objective.columns``: ``epoch``, ``step``, ``lr`` (of its last step), the training mean (over
+    the epoch, while the weights move), the scores, ``gradient_norm`` (mean, before clipping).
 
     Raises ``UserError`` when a loss or a gradient is not finite: step, epoch, learning rate and
     culprit in one line. Nothing is called back after that.
     """
+    if objective is None:
+        objective = Classification(label_smoothing=params.label_smoothing)
     with deterministic(params.seed, state.device):
         if state.rng:
             set_rng_state(state.rng, state.device)
@@ -54,9 +59,9 @@ def train(
             batches = order.split(params.batch_size)
             state.model.train()
             for positions in batches[state.batch :]:
-                _step(state, training, positions, params, len(batches))
+                _step(state, objective, training, positions, params, len(batches))
                 if state.batch == len(batches):
-                    _end_epoch(state, validation, len(training), params)
+                    _end_epoch(state, objective, validation, params)
                     if on_epoch is not None:
                         on_epoch(state)
                 if on_step is not None:
@@ -72,40 +77,46 @@ def steps_per_epoch(samples: int, params: TrainParams) -> int:
     return math.ceil(samples / params.batch_size)
 
 
-def score(model: nn.Module, feed: Feed, batch_size: int) -> tuple[float, float]:
-    """Mean negative log-likelihood and accuracy over a feed; the model's mode is kept."""
+def score(
+    model: nn.Module, feed: Feed, batch_size: int, objective: Objective | None = None
+) -> dict[str, float]:
+    """The objective's scores over a feed, by default those of a class a sample.
+
+    The model's mode is kept.
+    """
+    found = (Classification() if objective is None else objective).score()
     mode = model.training
     model.eval()
-    nll, right = 0.0, 0
     with torch.inference_mode():
         for positions in torch.arange(len(feed)).split(batch_size):
-            images, labels = feed(positions)
-            logits = model(images)
-            nll += float(F.cross_entropy(logits.double(), labels, reduction="sum"))
-            right += int((logits.argmax(dim=1) == labels).sum())
+            images, target = feed(positions)
+            found.add(model(images), target)
     model.train(mode)
-    return nll / len(feed), right / len(feed)
+    return found.values()
 
 
 def _step(
-    state: TrainState, feed: Feed, positions: Tensor, params: TrainParams, per_epoch: int
+    state: TrainState,
+    objective: Objective,
+    feed: Feed,
+    positions: Tensor,
+    params: TrainParams,
+    per_epoch: int,
 ) -> None:
-    images, labels = feed(positions)
-    log_p = F.log_softmax(state.model(images), dim=1)
-    nll = F.nll_loss(log_p, labels)
-    smooth = params.label_smoothing
-    loss = (1 - smooth) * nll - smooth * log_p.mean() if smooth else nll
+    images, target = feed(positions)
+    learned = objective.loss(state.model(images), target)
     state.optimiser.zero_grad()
-    loss.backward()
+    learned.loss.backward()
     parameters = [p for p in state.model.parameters() if p.grad is not None]
     norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-    # One transfer for all three, and before the optimiser has touched anything.
-    loss_value, nll_value, norm_value = torch.stack([loss.detach(), nll.detach(), norm]).tolist()
+    # One transfer for all, and before the optimiser has touched anything.
+    values = torch.stack([value.detach().double() for value in (*learned, norm)])
+    loss, mean, count, norm_value = values.tolist()
     lr = _learning_rate(state.step, params, per_epoch)
-    if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
+    if not (math.isfinite(loss) and math.isfinite(norm_value)):
         raise UserError(
             f"{_where(state, lr)}: "
-            f"{culprit(state.model, images, feed.ids[positions], loss.detach())}"
+            f"{culprit(state.model, images, feed.ids[positions], learned.loss.detach())}"
         )
     nn.utils.clip_grads_with_norm_(parameters, params.clip_norm, norm)
     for group in state.optimiser.param_groups:
@@ -113,44 +124,47 @@ def _step(
     state.optimiser.step()
     state.step += 1
     state.batch += 1
-    state.nll_sum += nll_value * len(positions)
+    state.loss_sum += mean * count
+    state.count += count
     state.norm_sum += norm_value
 
 
-def _end_epoch(state: TrainState, validation: Feed, samples: int, params: TrainParams) -> None:
+def _end_epoch(
+    state: TrainState, objective: Objective, validation: Feed, params: TrainParams
+) -> None:
     lr = _learning_rate(state.step - 1, params, state.batch)
-    nll, accuracy = score(state.model, validation, params.batch_size)
-    if not math.isfinite(nll):
-        found = _validation_culprit(state, validation, params.batch_size, nll)
-        raise UserError(f"{_where(state, lr)}: {found}")
+    scores = score(state.model, validation, params.batch_size, objective)
+    for value in scores.values():
+        if not math.isfinite(value):
+            found = _validation_culprit(state, validation, params.batch_size, value)
+            raise UserError(f"{_where(state, lr)}: {found}")
     row = {
         "epoch": state.epoch,
         "step": state.step,
         "lr": lr,
-        "train_nll": state.nll_sum / samples,
-        "val_nll": nll,
-        "val_accuracy": accuracy,
+        objective.names[0]: state.loss_sum / state.count,
+        **scores,
         "gradient_norm": state.norm_sum / state.batch,
     }
     state.curve.append(row)
-    if state.best is None or nll < state.best["val_nll"]:
+    if state.best is None or objective.criterion(row) < objective.criterion(state.best):
         state.best, state.stale = row, 0
         weights = state.model.state_dict().items()
         state.best_weights = {name: value.detach().clone() for name, value in weights}
     else:
         state.stale += 1
     state.epoch += 1
-    state.batch, state.nll_sum, state.norm_sum = 0, 0.0, 0.0
+    state.batch, state.loss_sum, state.count, state.norm_sum = 0, 0.0, 0.0, 0.0
 
 
-def _validation_culprit(state: TrainState, feed: Feed, batch_size: int, nll: float) -> str:
+def _validation_culprit(state: TrainState, feed: Feed, batch_size: int, score: float) -> str:
     state.model.eval()
     with torch.no_grad():
         for positions in torch.arange(len(feed)).split(batch_size):
             images, _ = feed(positions)
             if not (torch.isfinite(images).all() and torch.isfinite(state.model(images)).all()):
                 break
-    found = culprit(state.model, images, feed.ids[positions], torch.tensor(nll))
+    found = culprit(state.model, images, feed.ids[positions], torch.tensor(score))
     return f"validation: {found}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +12,10 @@ from torch import Tensor, nn
 from geocore.config.train import TrainParams
 from geocore.train.optimiser import make_optimiser
 
-__all__ = ["COLUMNS", "Row", "TrainState"]
+__all__ = ["Row", "TrainState"]
 
 Row = dict[str, float]
-COLUMNS = ("epoch", "step", "lr", "train_nll", "val_nll", "val_accuracy", "gradient_norm")
+_COUNTERS = ("step", "epoch", "batch", "loss_sum", "count", "norm_sum", "stale")
 
 
 @dataclass
@@ -24,7 +25,8 @@ class TrainState:
     Two trainings whose states agree at one step agree at every later one. ``tensors`` and
     ``numbers`` are the state in parts that safetensors and JSON hold exactly; ``restore`` is the
     inverse of the pair. ``batch`` counts the batches of ``epoch`` that are done, ``stale`` the
-    epochs since the best one; the sums are those of the epoch under way.
+    epochs since the best one; ``count`` is what the loss of the epoch under way is a mean over,
+    and the sums are of that epoch.
     """
 
     model: nn.Module
@@ -33,7 +35,8 @@ class TrainState:
     step: int = 0
     epoch: int = 0
     batch: int = 0
-    nll_sum: float = 0.0
+    loss_sum: float = 0.0
+    count: float = 0.0
     norm_sum: float = 0.0
     stale: int = 0
     best: Row | None = None
@@ -46,6 +49,26 @@ class TrainState:
         """The state before the first step; the model is moved to ``device``."""
         model = model.to(device)
         return cls(model, make_optimiser(model, params.lr, params.weight_decay), device)
+
+    def summary(self, names: Sequence[str]) -> Row:
+        """How the training went: ``names`` are the columns of the best epoch that are told."""
+        assert self.best is not None  # every training ends an epoch, and the first is the best yet
+        return {
+            "best_epoch": self.best["epoch"],
+            "epochs": self.epoch,
+            "steps": self.step,
+            **{name: self.best[name] for name in names},
+        }
+
+    def headline(self) -> str:
+        """The validation scores of the last epoch in words, empty before the first."""
+        scores = self.curve[-1].items() if self.curve else ()
+        told = [
+            f"{name.removeprefix('val_').replace('_', ' ')} {value:.4f}"
+            for name, value in scores
+            if name.startswith("val_")
+        ]
+        return f"validation {', '.join(told)}" if told else ""
 
     def tensors(self) -> dict[str, Tensor]:
         """``model.*``, ``best.*``, ``adam.PARAMETER.MOMENT`` and ``rng.*``."""
@@ -60,21 +83,16 @@ class TrainState:
     def numbers(self) -> dict[str, Any]:
         """The rest, as plain values."""
         return {
-            "version": 1,
-            "step": self.step,
-            "epoch": self.epoch,
-            "batch": self.batch,
-            "nll_sum": self.nll_sum,
-            "norm_sum": self.norm_sum,
-            "stale": self.stale,
+            "version": 2,
+            **{name: getattr(self, name) for name in _COUNTERS},
             "best": self.best,
             "curve": self.curve,
         }
 
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         """Take over a state of the same network. Raises ``ValueError`` for one that is not."""
-        if numbers.get("version") != 1:
-            raise ValueError(f"the state's version is {numbers.get('version')}; expected 1")
+        if numbers.get("version") != 2:
+            raise ValueError(f"the state's version is {numbers.get('version')}; expected 2")
         weights = _below(tensors, "model.")
         expected = self.model.state_dict()
         shapes = {name: tuple(value.shape) for name, value in weights.items()}
@@ -87,7 +105,7 @@ class TrainState:
                 self.optimiser.state[parameter] = self._moved(moments)
         self.best_weights = self._moved(_below(tensors, "best."))
         self.rng = {name: value.clone() for name, value in _below(tensors, "rng.").items()}
-        for name in ("step", "epoch", "batch", "nll_sum", "norm_sum", "stale", "best", "curve"):
+        for name in (*_COUNTERS, "best", "curve"):
             setattr(self, name, numbers[name])
 
     def _moved(self, parts: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -31,13 +31,13 @@ def test_a_float_and_a_quantised_student_learn() -> None:
     model = student(SHAPE, (4,))
     best = fit(model, training, validation, plan)
     assert not model.training
-    assert score(model, validation, 8) == (best["val_nll"], best["val_accuracy"])
+    assert score(model, validation, 8).items() <= best.items()
     assert best["val_accuracy"] > 0.9
     small = quantised(SHAPE, (4,), given=model)
-    before, _ = score(small, validation, 8)
+    before = score(small, validation, 8)["val_nll"]
     plan = quantised_plan(seed=0, epochs=4, batch_size=8, lr=0.02)
     after = fit(small, training, validation, plan)
-    assert score(small, validation, 8)[0] == after["val_nll"] < before
+    assert score(small, validation, 8)["val_nll"] == after["val_nll"] < before
 
 
 def test_a_training_that_diverges_names_the_stages_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,7 +115,8 @@ def test_what_is_written_is_what_was_trained(tmp_path: Path) -> None:
         rows = list(csv.DictReader(stream))
     model, info = load(folder / "weights.safetensors", folder / "model.json")
     feed = table_feed(Table.open(tmp_path / "data/healpix"), "val", CPU)
-    nll, accuracy = score(model, feed, 8)
+    found = score(model, feed, 8)
+    nll, accuracy = found["val_nll"], found["val_accuracy"]
     # The scores of the weights on disk are those that the metrics and the curve's best row state.
     assert nll == metrics["val_nll"] == min(float(row["val_nll"]) for row in rows)
     assert accuracy == metrics["val_accuracy"]

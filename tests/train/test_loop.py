@@ -103,9 +103,9 @@ def test_early_stopping_keeps_the_best_weights() -> None:
     nlls = [row["val_nll"] for row in state.curve]
     assert state.best["val_nll"] == min(nlls)
     assert len(nlls) == nlls.index(min(nlls)) + 1 + 3 < 40
-    assert score(state.model, validation, 8)[0] == nlls[-1]
+    assert score(state.model, validation, 8)["val_nll"] == nlls[-1]
     state.model.load_state_dict(state.best_weights)
-    assert score(state.model, validation, 8)[0] == min(nlls)
+    assert score(state.model, validation, 8)["val_nll"] == min(nlls)
 
 
 def test_same_seed_same_bits() -> None:
@@ -156,7 +156,7 @@ def test_score_is_a_mean_over_samples_whatever_the_batches() -> None:
     logits = model(images).detach().double()
     nll = float(F.cross_entropy(logits, labels))
     for batch_size in (1, 4, 100):
-        found, accuracy = score(model, feed, batch_size)
-        assert found == pytest.approx(nll, abs=1e-6)
-        assert accuracy == float((logits.argmax(1) == labels).double().mean())
+        found = score(model, feed, batch_size)
+        assert found["val_nll"] == pytest.approx(nll, abs=1e-6)
+        assert found["val_accuracy"] == float((logits.argmax(1) == labels).double().mean())
     assert isinstance(start(train_params()), TrainState)
