@@ -149,8 +149,8 @@ def corner_cells(count: int, faces: Sequence[int]) -> Iterator[Cell]:
         ):
             if belt[0] not in faces:
                 # The axes of the western face, and the other beside it.
-                turns = 1 if belt[1] == 0 else 3
-                right = (right[0], (1 + turns) % 4, turns)
+                turn = 1 if belt[1] == 0 else 3
+                right = (right[0], (1 + turn) % 4, turn)
             cells.append([belt, left, right])
         cells.append(
             [(8 + column, 0, 0), (4 + east, 1, 0), (column, 2, 0), (4 + column, 3, 0)],

@@ -30,7 +30,9 @@ import torch
 from torch import Tensor
 
 from geocore.healpix.checks import check_faces
+from geocore.healpix.face_roll import face_roll
 from geocore.healpix.grid_shift import grid_shift
+from geocore.healpix.ring_shift import ring_shift
 from geocore.healpix.windows import window_side
 
 __all__ = ["STRATEGIES", "ShiftPlan", "Strategy", "shift_plan"]
@@ -38,6 +40,8 @@ __all__ = ["STRATEGIES", "ShiftPlan", "Strategy", "shift_plan"]
 Strategy = Literal["grid", "ring", "roll"]
 STRATEGIES: dict[str, Callable[[int, tuple[int, ...], int], tuple[Tensor, Tensor]]] = {
     "grid": grid_shift,
+    "ring": ring_shift,
+    "roll": face_roll,
 }
 
 

@@ -56,7 +56,7 @@ def connected_labels(nside: int, pixels: Tensor) -> Tensor:
     windows, window = pixels.shape
     slot = torch.arange(window).expand(windows, window)
     ordered, order = pixels.sort(dim=1)
-    around = neighbours(nside, pixels).reshape(windows, -1)
+    around = neighbours(nside, pixels).reshape(windows, 8 * window)
     place = torch.searchsorted(ordered, around).clamp(max=window - 1)
     inside = ordered.gather(1, place) == around
     # Where a neighbour lies outside the window, a slot is its own neighbour.
