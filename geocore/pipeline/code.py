@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from geocore.runs.closure import module_digests
+from geocore.runs.closure import module_digests, named_in_strings
 from geocore.runs.digest import digest_json
 
 __all__ = ["deciding_code"]
@@ -27,12 +27,20 @@ _PLUMBING = (
 )
 
 
+# Tables of modules by name, of which parameters choose one.
+_CATALOGUES = ("geocore.models.catalogue",)
+
+
 def deciding_code(modules: Iterable[str], root: Path | None = None) -> str:
     """One digest over the statements of ``modules`` and all they import, but for the plumbing.
 
-    ``root`` is the folder that the packages lie in, by default the one of the running geocore.
+    Where ``modules`` name one that a catalogue lists, the choice is made: the catalogue is neither
+    counted nor followed, so that a change in one network trains no other again. ``root`` is the
+    folder that the packages lie in, by default the one of the running geocore.
     """
-    digests = module_digests(modules, root)
+    modules = tuple(modules)
+    chosen = [name for name in _CATALOGUES if named_in_strings(name, root) & set(modules)]
+    digests = module_digests(modules, root, without=chosen)
     return digest_json({name: digests[name] for name in digests if not _is_plumbing(name)})
 
 

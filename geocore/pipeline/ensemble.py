@@ -6,7 +6,7 @@ from geocore.config.ensemble import EnsembleParams
 from geocore.config.model import ModelParams
 from geocore.config.runtime import RuntimeParams
 from geocore.config.train import TrainParams
-from geocore.pipeline.learning import TAKES
+from geocore.pipeline.learning import TAKES, network_code
 from geocore.pipeline.piece import copy_outputs, make_piece
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
 
@@ -40,7 +40,7 @@ STAGE = Stage(
         "metrics": Port("results/ensemble/metrics.json", "metrics"),
         "curves": Port("results/ensemble/curves.csv", "plots"),
     },
-    code=("geocore.pipeline.ensembling",),
+    code=lambda sections: ("geocore.pipeline.ensembling", network_code(sections)),
     make=make,
     write=write,
 )

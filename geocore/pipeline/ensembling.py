@@ -22,6 +22,7 @@ from geocore.ensembles.chunk import train_chunk, weights_name
 from geocore.ensembles.mixture import Mixture
 from geocore.ensembles.seeds import in_chunks, member_seeds
 from geocore.pipeline.ensemble_results import MixedSplit, write_results
+from geocore.pipeline.learning import network_code
 from geocore.pipeline.piece import make_part
 from geocore.pipeline.predictions import predict
 from geocore.pipeline.progress import Bar
@@ -176,7 +177,7 @@ def _chunk_part(job: Job, seeds: Sequence[int], fill: Callable[[Path], dict[str,
             "seeds": list(seeds),
         },
         inputs=job.inputs,
-        code=["geocore.ensembles.chunk"],
+        code=["geocore.ensembles.chunk", network_code(job.sections)],
         device=job.section(RuntimeParams).device,
     )
 
@@ -206,7 +207,7 @@ def _predict(
         fill,
         parameters={"batch_size": batch_size},
         inputs={**job.inputs, "chunk": digest_json(chunk.manifest["files"])},
-        code=[__name__],
+        code=[__name__, network_code(job.sections)],
         device=job.section(RuntimeParams).device,
     )
 

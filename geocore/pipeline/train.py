@@ -5,7 +5,7 @@ from __future__ import annotations
 from geocore.config.model import ModelParams
 from geocore.config.runtime import RuntimeParams
 from geocore.config.train import TrainParams
-from geocore.pipeline.learning import TAKES
+from geocore.pipeline.learning import TAKES, network_code
 from geocore.pipeline.piece import copy_outputs, make_piece
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
 
@@ -39,7 +39,7 @@ STAGE = Stage(
         "metrics": Port("results/train/metrics.json", "metrics"),
         "curve": Port("results/train/curve.csv", "plots"),
     },
-    code=("geocore.pipeline.training",),
+    code=lambda sections: ("geocore.pipeline.training", network_code(sections)),
     make=make,
     write=write,
 )

@@ -8,13 +8,13 @@ are followed. It does not follow names that are put together at run time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from geocore.runs.digest import digest_json
 from geocore.runs.source import PACKAGES, Reference, Source, read_source
 
-__all__ = ["code_digest", "import_closure", "module_digests"]
+__all__ = ["code_digest", "import_closure", "module_digests", "named_in_strings"]
 
 
 def import_closure(modules: Iterable[str], root: Path | None = None) -> dict[str, Path]:
@@ -28,14 +28,18 @@ def import_closure(modules: Iterable[str], root: Path | None = None) -> dict[str
     return dict(sorted(_follow(modules, root).files.items()))
 
 
-def module_digests(modules: Iterable[str], root: Path | None = None) -> dict[str, str]:
+def module_digests(
+    modules: Iterable[str], root: Path | None = None, without: Collection[str] = ()
+) -> dict[str, str]:
     """Module name -> digest of its statements, over the import closure of ``modules``.
+
+    Modules in ``without`` are left out, with what is reached through them alone.
 
     Comments, formatting and docstrings do not change a digest, any statement does. Of a
     package's table of lazy exports those entries count that the closure went through: a new
     export does not make anything rerun that does not use it.
     """
-    walk = _follow(modules, root)
+    walk = _follow(modules, root, without)
     return {
         module: digest_json([read_source(path, module).digest, walk.used.get(module, {})])
         for module, path in sorted(walk.files.items())
@@ -47,8 +51,23 @@ def code_digest(modules: Iterable[str], root: Path | None = None) -> str:
     return digest_json(module_digests(modules, root))
 
 
-def _follow(modules: Iterable[str], root: Path | None) -> _Walk:
+def named_in_strings(module: str, root: Path | None = None) -> set[str]:
+    """The modules that strings of ``module`` name, as in a table of what is chosen by name.
+
+    Empty if there is no such module.
+    """
     walk = _Walk(root)
+    path = walk.locate(module)
+    if path is None or not path.is_file():
+        return set()
+    names = (
+        ref.name.partition(":")[0] for ref in read_source(path, module).references if ref.module
+    )
+    return {name for name in names if walk.is_module(name)}
+
+
+def _follow(modules: Iterable[str], root: Path | None, without: Collection[str] = ()) -> _Walk:
+    walk = _Walk(root, without)
     for module in modules:
         if not walk.is_module(module):
             raise ValueError(f"modules: {module!r} is no module of {', '.join(PACKAGES)}")
@@ -60,7 +79,8 @@ def _follow(modules: Iterable[str], root: Path | None) -> _Walk:
 class _Walk:
     """The modules that were reached, and the lazy exports that were gone through."""
 
-    def __init__(self, root: Path | None) -> None:
+    def __init__(self, root: Path | None, without: Collection[str] = ()) -> None:
+        self._without = frozenset(without)
         self.files: dict[str, Path] = {}
         self.used: dict[str, dict[str, str]] = {}
         self._found: dict[str, Path | None] = {}
@@ -91,7 +111,7 @@ class _Walk:
             self._include_all(module)
 
     def is_module(self, module: str) -> bool:
-        return self._locate(module) is not None
+        return self.locate(module) is not None
 
     def _refer_to_export(self, package: str, name: str) -> None:
         if package not in self.files or name not in self._source(package).exports:
@@ -101,13 +121,15 @@ class _Walk:
             self.refer(Reference(f"{package}.{submodule}"))
 
     def _include(self, module: str) -> None:
-        path = self._locate(module)
+        path = self.locate(module)
+        if module in self._without:
+            return
         if path is not None and path.is_file() and module not in self.files:
             self.files[module] = path
             self._pending.append(module)
 
     def _include_all(self, package: str) -> None:
-        path = self._locate(package)
+        path = self.locate(package)
         if path is None or (path.is_file() and path.name != "__init__.py"):
             return
         folder = path.parent if path.is_file() else path
@@ -120,7 +142,7 @@ class _Walk:
     def _source(self, module: str) -> Source:
         return read_source(self.files[module], module)
 
-    def _locate(self, module: str) -> Path | None:
+    def locate(self, module: str) -> Path | None:
         """The module's file; its folder, for a package without ``__init__``; None if unknown."""
         if module not in self._found:
             self._found[module] = self._search(module)

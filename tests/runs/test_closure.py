@@ -9,7 +9,7 @@ import pytest
 
 import geocore
 from geocore.errors import UserError
-from geocore.runs.closure import code_digest, import_closure, module_digests
+from geocore.runs.closure import code_digest, import_closure, module_digests, named_in_strings
 
 HOUSE = {
     "geocore/__init__.py": """
@@ -289,3 +289,23 @@ def test_by_default_it_follows_this_geocore() -> None:
     assert {"geocore", "geocore.errors", "geocore.runs", "geocore.runs.digest"} <= set(closure)
     assert "geocore.runs.ledger" not in closure
     assert not any(name.startswith(("geocore.data", "geocore.train")) for name in closure)
+
+
+TABLE = 'TABLE = {"cnn": "geocore.models.cnn:Net", "swin": "geocore.models.swin:Net", "no": "a:b"}'
+
+
+def test_modules_that_a_table_names(house: Path) -> None:
+    write(house, "geocore/models/table.py", f"import geocore.maps.grid\n{TABLE}")
+    found = named_in_strings("geocore.models.table", house)
+    assert found == {"geocore.models.cnn", "geocore.models.swin"}
+    assert named_in_strings("geocore.models.gone", house) == set()
+
+
+def test_what_is_left_out_is_neither_counted_nor_followed(house: Path) -> None:
+    write(house, "geocore/models/table.py", TABLE)
+    write(house, "geocore/models/build.py", "from geocore.models.table import TABLE")
+    modules = ["geocore.models.build", "geocore.models.cnn"]
+    all_of_them = module_digests(modules, house)
+    some = module_digests(modules, house, without=["geocore.models.table"])
+    assert all_of_them.keys() - some.keys() == {"geocore.models.table", "geocore.models.swin"}
+    assert some.items() <= all_of_them.items()
