@@ -10,12 +10,15 @@ __all__ = ["Block", "ChannelDropout", "PatchEmbedding", "PatchMerging"]
 
 
 class PatchEmbedding(nn.Module):
-    """Four nested pixels become one token: ``(batch, npix, c) -> (batch, npix / 4, channels)``."""
+    """Four nested pixels become one token: ``(batch, npix, c) -> (batch, npix / 4, channels)``.
 
-    def __init__(self, pixel_channels: int, channels: int) -> None:
+    The token is normalised, unless ``norm`` is false.
+    """
+
+    def __init__(self, pixel_channels: int, channels: int, *, norm: bool = True) -> None:
         super().__init__()
         self.project = nn.Linear(4 * pixel_channels, channels)
-        self.norm = nn.LayerNorm(channels)
+        self.norm = nn.LayerNorm(channels) if norm else nn.Identity()
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw a bias, of the order of what the pixels give.

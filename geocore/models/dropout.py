@@ -1,0 +1,100 @@
+"""Dropout of single numbers with cheap random masks, and of whole residual branches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["DropPath", "ElementDropout", "keep_mask", "keep_probability", "uses_masks"]
+
+_LEVELS = 1 << 16
+
+
+def keep_probability(probability: float) -> float:
+    """The exact probability that ``keep_mask`` keeps a number: a multiple of 2^-16.
+
+    It is 1 - round(2^16 p) / 2^16: 0.899994 for p = 0.1. What is kept is divided by this, so the
+    mean is exact.
+    """
+    return 1 - round(probability * _LEVELS) / _LEVELS
+
+
+def keep_mask(shape: tuple[int, ...], probability: float, like: Tensor) -> Tensor:
+    """1 with ``keep_probability(probability)`` and else 0, independently, in the dtype of ``like``.
+
+    A number costs 16 bits of torch's generator, where ``bernoulli_`` draws a float: a sixth of the
+    time. One 64-bit draw is four numbers.
+    """
+    count = 1
+    for length in shape:
+        count *= length
+    drawn = torch.empty(-(-count // 4), dtype=torch.int64, device=like.device)
+    levels = drawn.random_(-(2**63), None).view(torch.int16)[:count].view(shape)
+    mask = torch.empty(shape, dtype=like.dtype, device=like.device)
+    torch.ge(levels, round(probability * _LEVELS) - _LEVELS // 2, out=mask)
+    return mask
+
+
+def uses_masks(x: Tensor) -> bool:
+    """Whether what is written by hand for the CPU applies to ``x``: masks, chunks.
+
+    A compiler makes its own, accelerators have fused kernels, and autocast picks dtypes.
+    """
+    return x.is_cpu and not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu")
+
+
+class ElementDropout(nn.Module):
+    """Each number is dropped by itself with ``probability``, the rest is scaled up.
+
+    On the CPU the probability is rounded to a multiple of 2^-16 (``keep_probability``) and the
+    backward pass keeps a byte a number.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.probability == 0:
+            return x
+        if not uses_masks(x):
+            return F.dropout(x, self.probability)
+        mask = keep_mask(tuple(x.shape), self.probability, x)
+        out: Tensor = _Masked.apply(x, mask, 1 / keep_probability(self.probability))
+        return out
+
+
+class _Masked(torch.autograd.Function):
+    """``scale * mask * x``, with the mask kept in bytes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, mask: Tensor, scale: float) -> Tensor:
+        ctx.save_for_backward(mask.to(torch.uint8))
+        ctx.scale = scale
+        return torch.mul(x, mask).mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (mask,) = ctx.saved_tensors
+        return gradient * mask.to(gradient.dtype).mul_(ctx.scale), None, None
+
+
+class DropPath(nn.Module):
+    """A sample's residual branch is dropped with ``probability``, the rest is scaled up.
+
+    Source: stochastic depth, arXiv:1603.09382.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.probability == 0:
+            return x
+        keep = 1 - self.probability
+        mask = torch.empty(len(x), *[1] * (x.ndim - 1), dtype=x.dtype, device=x.device)
+        return x * mask.bernoulli_(keep).div_(keep)
