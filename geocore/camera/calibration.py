@@ -92,11 +92,11 @@ def _intrinsic(camera: RadialCamera) -> dict[str, Any]:
 
 def _camera(intrinsic: _Section) -> RadialCamera:
     model = intrinsic.values.get("model")
-    if model in MODELS:
+    if isinstance(model, str) and model in MODELS:
         return camera_from_dict(intrinsic.values)
     if model != _POLYNOMIAL:
         expected = ", ".join([_POLYNOMIAL, *MODELS])
-        raise ValueError(f"intrinsic model is {json.dumps(model)}; expected one of {expected}")
+        raise ValueError(f"intrinsic model is {_show(model)}; expected one of {expected}")
     order = intrinsic.whole("poly_order") if "poly_order" in intrinsic.values else _ORDER
     if order > _MOST:
         raise ValueError(f"intrinsic poly_order is {order}; expected 1 to {_MOST}")

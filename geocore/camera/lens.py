@@ -76,7 +76,8 @@ class RadialCamera(ABC):
     def angle(self, radius: Tensor) -> Tensor:
         """``theta`` where ``rho(theta) = radius``, to machine precision; differentiable.
 
-        ``max_angle`` for radii beyond the field.
+        ``max_angle`` for radii beyond the field. A lens whose radius has no bound must have an
+        inverse of its own: Newton's steps vanish where the slope does not.
         """
         found: Tensor = _Inverse.apply(radius.clamp(0.0, self.max_radius), self)  # type: ignore[no-untyped-call]
         return found
@@ -111,19 +112,18 @@ class RadialCamera(ABC):
     def project(self, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Unit directions in the camera frame ``(..., 3)`` -> ``u``, ``v`` and ``in_front``.
 
-        ``in_front`` is False beyond ``max_angle`` from the axis, where nothing has an image; ``u``
-        and ``v`` mean nothing there. Differentiable, on the axis too.
+        ``in_front`` is False beyond ``max_angle`` from the axis and straight behind, where nothing
+        has an image; ``u`` and ``v`` mean nothing there. Differentiable, on the axis too.
         """
         x, y, z = directions.unbind(-1)
         square = x * x + y * y
-        on_axis = square <= _AXIS**2
-        across = torch.where(on_axis, 1.0, square).sqrt()
+        on_axis, behind = (square <= _AXIS**2) & (z > 0), (square == 0) & (z <= 0)
+        across = torch.where(on_axis | behind, 1.0, square).sqrt()
         theta = torch.atan2(across, z)
         tangent = self.slope(torch.zeros_like(theta))
         scale = torch.where(on_axis, tangent, self.radius(theta) / across)
         c_u, c_v = self.principal_point
-        # On the axis theta is that of `across` = 1, so the side is asked of z.
-        in_front = torch.where(on_axis, z > 0, theta <= self.max_angle + _ROUNDING)
+        in_front = on_axis | ((theta <= self.max_angle + _ROUNDING) & ~behind)
         return x * scale + c_u, y * (self.aspect * scale) + c_v, in_front
 
     def unproject(self, u: Tensor, v: Tensor) -> Tensor:

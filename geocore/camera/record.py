@@ -33,10 +33,10 @@ def camera_from_dict(value: Any) -> RadialCamera:
     Raises ``ValueError`` of one line that names the key: an unknown model, a field that is
     missing, too much, or of another kind, or a number out of range.
     """
-    if not isinstance(value, Mapping) or value.get("model") not in MODELS:
-        found = value.get("model") if isinstance(value, Mapping) else value
-        raise ValueError(f"camera model is {_show(found)}; expected one of {', '.join(MODELS)}")
-    model = MODELS[value["model"]]
+    name = value.get("model") if isinstance(value, Mapping) else value
+    if not isinstance(value, Mapping) or not isinstance(name, str) or name not in MODELS:
+        raise ValueError(f"camera model is {_show(name)}; expected one of {', '.join(MODELS)}")
+    model = MODELS[name]
     fields = {field.name: field for field in dataclasses.fields(model)}
     for name in value:
         if name != "model" and name not in fields:

@@ -79,8 +79,7 @@ class RotatedSampler(nn.Module):
             planes = images[part].permute(0, 3, 1, 2).to(dtype)
             if known is not None:
                 planes = torch.cat([torch.where(known, planes, 0.0), known.to(dtype)], dim=1)
-                held = known.expand(len(planes), -1, -1, -1).flatten(1)
-                inside &= held.gather(1, self._containing(a, b, c, inside))
+                inside &= known.flatten(1).gather(1, self._containing(a, b, c, inside))
             sampled = F.grid_sample(
                 planes,
                 grid.permute(1, 2, 0)[:, None],
@@ -114,10 +113,11 @@ class RotatedSampler(nn.Module):
         return labels.reshape(n, count * block)
 
     def _known(self, part: slice, mask: Tensor | None) -> Tensor | None:
-        """Which pixels count, ``(samples or 1, 1, height, width)``; None for all of them."""
-        if mask is None:
-            return None if self._whole else self.counts[None, None]
-        return (mask[part] if self._whole else mask[part] & self.counts)[:, None]
+        """Which pixels count, ``(samples, 1, height, width)``; None for all of them."""
+        if mask is not None:
+            return (mask[part] & self.counts)[:, None]
+        shape = (part.stop - part.start, 1, *self.counts.shape)
+        return None if self._whole else self.counts.expand(shape)
 
     def _containing(self, a: Tensor, b: Tensor, c: Tensor, inside: Tensor) -> Tensor:
         """The containing pixels of the points that are inside; any pixel for the others."""
