@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.table import Table
 from scipy.ndimage import map_coordinates
 
-from geocore.camera.planar import PlanarCamera, look_at
+from geocore.camera.models import Stereographic
+from geocore.camera.pose import look_at
 from geocore.camera.rotated import RotatedSampler
 from geocore.camera.sampling import SharedSampler, bilinear_points, sample_reference
 from geocore.healpix.grid import pixel_centres
@@ -41,7 +42,7 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
 
-    camera = PlanarCamera("stereographic", chosen.angle, SIZE, SIZE)
+    camera = Stereographic.from_angle_of_view(chosen.angle, SIZE, SIZE)
     centres = pixel_centres(chosen.nside)
     base = look_at(90.0, 45.0)
     random = random_rotations("so3", 0, np.arange(chosen.images))
@@ -76,7 +77,7 @@ class Loop:
 
     def __init__(
         self,
-        camera: PlanarCamera,
+        camera: Stereographic,
         centres: torch.Tensor,
         poses: torch.Tensor,
         images: torch.Tensor,
@@ -89,7 +90,7 @@ class Loop:
 
     def coordinates(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x, y, z = (self.centres @ frame).T
-        scale = SIZE / 2 / self.camera.half_width
+        scale = self.camera.focal
         place = np.stack([2 * y / (1 + z), 2 * x / (1 + z)]) * scale + (SIZE - 1) / 2
         return place, np.all(np.abs(place - (SIZE - 1) / 2) <= SIZE / 2, axis=0)
 

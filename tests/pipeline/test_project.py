@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from geocore.camera.planar import look_at
+from geocore.camera.pose import look_at
 from geocore.data.table import Table
 from geocore.data.tabletype import Camera
 from geocore.pipeline.project import STAGE

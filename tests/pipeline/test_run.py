@@ -42,7 +42,7 @@ def test_the_key_follows_parameters_and_statements_alone(root: Path) -> None:
     assert open_job(FETCH, root).key == key, "neither does a docstring"
     edit(root / "geocore/runs/ledger.py", "__all__ =", "_UNUSED = 1\n__all__ =")
     assert open_job(FETCH, root).key == key, "nor the ledger"
-    edit(root / "geocore/camera/planar.py", "__all__ =", "_UNUSED = 1\n__all__ =")
+    edit(root / "geocore/camera/rotated.py", "__all__ =", "_UNUSED = 1\n__all__ =")
     assert open_job(FETCH, root).key == key, "nor a camera, for fetch"
     edit(root / "geocore/data/split.py", "__all__ =", "_UNUSED = 1\n__all__ =")
     changed = open_job(FETCH, root).key
