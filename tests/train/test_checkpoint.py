@@ -9,7 +9,10 @@ import torch
 
 from geocore.train.checkpoint import read_checkpoint, write_checkpoint
 from geocore.train.loop import train
+from geocore.train.objective import objective
 from geocore.train.state import TrainState
+from tests.train.pixels import CLASSES, MAPS, PerPixel, columns, pixel_params, write_dense
+from tests.train.pixels import feeds as pixel_feeds
 from tests.train.scenes import feeds, network, same, start, train_params
 
 PARAMS = train_params(epochs=4, patience=3)  # 3 steps an epoch, dropout on
@@ -89,3 +92,36 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path, file: str) -> None:
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(ValueError, match=r"expected a checkpoint$"):
         read_checkpoint(tmp_path / "state", start(PARAMS))
+
+
+@pytest.mark.parametrize("task", ["segmentation", "depth"])
+def test_resume_is_exact_on_pixels(tmp_path: Path, task: str) -> None:
+    """A batch has its own number of pixels that count: the epoch's sums come back as well."""
+    params = pixel_params(task, batch_size=3)
+    training, validation = pixel_feeds(write_dense(tmp_path / "data", MAPS, columns(MAPS)), task)
+    learned = objective(params, CLASSES, training, "data")
+
+    def fit(state: TrainState, until: int | None = None) -> TrainState:
+        def stop(state: TrainState) -> None:
+            if state.step == until:
+                raise KilledError
+
+        def keep(state: TrainState) -> None:
+            folder.mkdir(exist_ok=True)
+            write_checkpoint(folder, state)
+
+        train(
+            state, training, validation, params, objective=learned, checkpoint_every=1,
+            on_checkpoint=keep, on_step=stop,
+        )  # fmt: skip
+        return state
+
+    folder = tmp_path / "whole"
+    whole = fit(start(params, PerPixel(learned.outputs)))
+    folder = tmp_path / "cut"
+    with pytest.raises(KilledError):
+        fit(start(params, PerPixel(learned.outputs)), until=6)  # an epoch has three steps
+    state = start(params, PerPixel(learned.outputs))
+    read_checkpoint(folder, state)
+    assert state.step == 5 and state.batch == 2 and state.count > 0
+    assert same(fit(state), whole)

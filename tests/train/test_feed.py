@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 
-from geocore.data.table import Table, TableWriter
+from geocore.data.table import IGNORED, Table, TableWriter
 from geocore.data.tabletype import TableInfo, TableType
 from geocore.errors import UserError
 from geocore.train import feed as feeding
 from geocore.train.feed import table_feed, tensor_feed
+from tests.train.pixels import MAPS, PLANES, columns, write_dense
 from tests.train.scenes import CPU
 
 
@@ -71,3 +73,50 @@ def test_labels_out_of_range_are_named(tmp_path: Path) -> None:
 def test_labels_and_images_must_match() -> None:
     with pytest.raises(ValueError, match="at least one sample"):
         tensor_feed(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("kind", [MAPS, PLANES])
+@pytest.mark.parametrize("task", ["segmentation", "depth"])
+@pytest.mark.parametrize("held", [True, False])
+def test_pixels_of_a_tables_split(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: TableType,
+    task: Literal["segmentation", "depth"],
+    held: bool,
+) -> None:
+    if not held:
+        monkeypatch.setattr(feeding, "_HELD_BYTES", {"cpu": 0})
+    values = columns(kind)
+    feed = table_feed(write_dense(tmp_path / "table", kind, values), "val", CPU, task)
+    rows, shape = np.array([11, 2, 5]), (3, *kind.shape[:-1])
+    images, target = feed(torch.tensor([3, 0, 1]))
+    valid = values["valid"][rows].reshape(shape)
+    scale = 255 if kind.dtype == "uint8" else 1
+    expected = np.where(valid[..., None], values["image"][rows] / scale, 0)
+    torch.testing.assert_close(images, torch.from_numpy(expected).float(), atol=1e-7, rtol=0)
+    if task == "segmentation":
+        own = np.where(valid, values["label"][rows].reshape(shape), IGNORED)
+    else:
+        own = np.where(valid, values["depth"][rows].reshape(shape), np.float32(0))
+    assert target.dtype == (torch.uint8 if task == "segmentation" else torch.float32)
+    assert np.array_equal(target.numpy(), own)
+    assert feed.ids.tolist() == [102, 105, 108, 111] and feed.name == "val split"
+    assert torch.equal(feed.labels[[3, 0, 1]], target)
+    monkeypatch.setattr(feeding, "_CHUNK", 2 * kind.pixels)
+    assert [piece.tolist() for piece in feed.chunks()] == [[0, 1], [2, 3]]
+
+
+def test_a_table_without_validity_is_valid_everywhere(tmp_path: Path) -> None:
+    values = columns(MAPS)
+    del values["valid"]
+    feed = table_feed(write_dense(tmp_path / "table", MAPS, values), "train", CPU, "depth")
+    images, target = feed(torch.arange(2))
+    assert np.array_equal(target.numpy(), values["depth"][:2])
+    assert np.array_equal((255 * images).round().numpy(), values["image"][:2])
+
+
+def test_a_table_of_classes_has_no_masks(tmp_path: Path) -> None:
+    table, _ = write(tmp_path / "table", "uint8", [0, 0, 0, 0])
+    with pytest.raises(UserError, match="label_kind is class; expected mask for segmentation"):
+        table_feed(table, "train", CPU, "segmentation")
