@@ -62,7 +62,7 @@ def main() -> None:
     rows.insert(3, ("shared", "SharedSampler", chosen.images, lambda: shared(images)))
     rows.append(("per image", "RotatedSampler", chosen.images, lambda: rotated(images, rotations)))
 
-    check(shared, rotated, images[:16], base, rotations[:16], centres)
+    check(camera, shared, rotated, images[:16], base, rotations[:16], centres)
     best = [float("inf")] * len(rows)
     for _ in range(chosen.repeats):
         for number, (_, _, count, run) in enumerate(rows):
@@ -134,6 +134,7 @@ class Gather:
 
 
 def check(
+    camera: Stereographic,
     shared: SharedSampler,
     rotated: RotatedSampler,
     images: torch.Tensor,
@@ -144,8 +145,8 @@ def check(
     """The rows compute the same thing, or the comparison means nothing."""
     poses = base.expand(len(images), 4)
     for values, those in ((shared(images), poses), (rotated(images, rotations)[0], rotations)):
-        expected, _ = sample_reference(images, shared.camera, those, centres)
-        loop = Loop(shared.camera, centres, those, images, True)
+        expected, _ = sample_reference(images, camera, those, centres)
+        loop = Loop(camera, centres, those, images, True)
         for found in (values[..., 0], torch.from_numpy(loop.everywhere()),
                       torch.from_numpy(loop.inside())):  # fmt: skip
             torch.testing.assert_close(found.double(), expected[..., 0], atol=1e-5, rtol=0)
