@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,19 +12,36 @@ __all__ = ["ProjectParams"]
 
 
 class ProjectParams(Section):
-    """``project``: the camera that puts a planar image onto the sphere, and its random rotation."""
+    """``project``: the camera that puts a planar image onto the sphere, and its random rotation.
+
+    ``projection: source`` takes the camera that the images were taken with, as their source says.
+    """
 
     title: ClassVar[str] = "project"
 
-    projection: Literal["gnomonic", "stereographic"]
-    angle_of_view: float = Field(gt=0, lt=360, description="degrees, across the image's width")
+    projection: Literal["gnomonic", "stereographic", "source"]
+    angle_of_view: Annotated[float, Field(gt=0, lt=360)] | None = Field(
+        description="degrees, across the image's width; null with projection source"
+    )
     colatitude: float = Field(ge=0, le=180, description="degrees, of the image's centre")
     longitude: float = Field(ge=-360, le=360, description="degrees, of the image's centre")
+    pose: Literal["known", "ignored"] = Field(
+        description="whether the camera's own pose is in a sample's rotation, where a source has it"
+    )
     rotation: Literal["none", "z", "so3"]
     seed: Seed
 
     @model_validator(mode="after")
-    def _gnomonic_sees_a_hemisphere(self) -> ProjectParams:
+    def _angle_of_the_projection(self) -> ProjectParams:
+        if (self.projection == "source") != (self.angle_of_view is None):
+            found = "null" if self.angle_of_view is None else f"{self.angle_of_view:g}"
+            expected = "null" if self.projection == "source" else "degrees"
+            raise ValueError(
+                f"project.angle_of_view is {found}; "
+                f"expected {expected} with projection {self.projection}"
+            )
+        if self.angle_of_view is None:
+            return self
         if self.projection == "gnomonic" and self.angle_of_view >= 180:
             raise ValueError(
                 f"project.angle_of_view is {self.angle_of_view:g}; "

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from geocore.config.section import Section, untracked
 
-__all__ = ["RuntimeParams"]
+__all__ = ["RuntimeParams", "usable_cores"]
 
 
 class RuntimeParams(Section):
@@ -35,11 +35,12 @@ class RuntimeParams(Section):
         """
         wanted = self.workers
         if not wanted and self.threads and self.device == "cpu":
-            wanted = _cores() // self.threads
+            wanted = usable_cores() // self.threads
         return max(1, min(wanted, parts))
 
 
-def _cores() -> int:
+def usable_cores() -> int:
+    """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -61,8 +61,8 @@ def make_split(
     An official test or validation split is kept as it is. What is lacking is taken from the
     training samples of each class: first ``round(n * test_fraction)`` for test, then
     ``round(m * val_fraction)`` of the ``m`` left for validation, and one at least of each, so
-    that with fractions below 1/2 one at least stays. Raises ``UserError`` for a class that has
-    too few samples for that.
+    that with fractions below 1/2 one at least stays. ``classes`` name the labels; none do where
+    all samples have label 0. Raises ``UserError`` for a class that has too few samples for that.
     """
     for name, fraction in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
         if not 0 < fraction < 0.5:
@@ -86,14 +86,16 @@ def _require_enough(
     labels: Labels, pool: npt.NDArray[np.bool_], needed: Sequence[str], classes: Sequence[str]
 ) -> None:
     """Every class that occurs needs one training sample for each split it must fill."""
-    counts = np.bincount(labels[pool], minlength=len(classes))
-    occurs = np.bincount(labels, minlength=len(classes)) > 0
+    number = max(1, len(classes))
+    counts = np.bincount(labels[pool], minlength=number)
+    occurs = np.bincount(labels, minlength=number) > 0
     few = np.flatnonzero(occurs & (counts < len(needed)))
     if len(few):
         which = "" if pool.all() else "training "
         others = f", and so have {len(few) - 1} other classes" if len(few) > 1 else ""
+        named = f"class {classes[few[0]]!r}" if classes else "the source"
         raise UserError(
-            f"class {classes[few[0]]!r} has {counts[few[0]]} {which}samples{others}; "
+            f"{named} has {counts[few[0]]} {which}samples{others}; "
             f"expected at least {len(needed)}, one each for {', '.join(needed)}"
         )
 

@@ -1,4 +1,4 @@
-"""``fetch``: a source of labelled images becomes a typed table, its held-out split with it."""
+"""``fetch``: a source of images becomes a typed table, its held-out split with it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from geocore.config.data import DataParams
 from geocore.config.section import Section
-from geocore.data.sources.base import Images, Source
+from geocore.data.sources.base import Samples
 from geocore.data.sources.home import data_home, locate
 from geocore.data.sources.opening import open_source
 from geocore.data.split import kept_rows, make_split
 from geocore.data.table import Columns, rows_per_part
-from geocore.data.tabletype import TableInfo, TableType
+from geocore.data.tabletype import Camera, TableInfo, TableType
 from geocore.errors import UserError
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
 from geocore.pipeline.streamed import outputs_whole, row_spans, stream_table
@@ -28,6 +28,15 @@ def raw_type(sections: Mapping[str, Section]) -> TableType:
     data = sections[DataParams.title]
     if not isinstance(data, DataParams):
         raise TypeError(f"section data is {type(data).__name__}; expected DataParams")
+    if data.dense:
+        return TableType(
+            grid="planar",
+            height=data.height,
+            width=data.width,
+            channels=3,
+            dtype="uint8",
+            label_kind="mask",
+        )
     side = data.image_size or _SIDES.get(data.source)
     return TableType(
         grid="planar",
@@ -40,13 +49,39 @@ def raw_type(sections: Mapping[str, Section]) -> TableType:
 
 
 def make(job: Job) -> Manifest:
-    """Stream the source into ``data/raw``: columns ``sample``, ``image``, ``label``, ``split``."""
+    """Stream the source into ``data/raw``: ``sample``, ``image``, ``label``, ``split`` and more.
+
+    Sources with a class a pixel give ``valid``, ``depth``, ``rotation`` (the camera's pose) and
+    ``view`` too, as far as they know them.
+    """
     data = job.section(DataParams)
     source = open_source(data, job.root, data_home(), job.progress.say)
     _say_if_unseen(job, data)
-    rows = kept_rows(source.labels, source.splits, data.limit, data.seed)
-    labels = source.labels[rows]
+    rows = kept_rows(source.strata, source.splits, data.limit, data.seed)
     split = _split(source, data, rows)
+    known = source.known(rows)
+    info = _info(source, "rotation" in known)
+    stream = _Stream(source, rows, rows_per_part(info.type))
+
+    def part(start: int, stop: int) -> Columns:
+        chosen = slice(start, stop)
+        columns = {"sample": rows[chosen], **stream.part(start)}
+        columns |= {name: column[chosen] for name, column in known.items()}
+        return {**columns, "split": split[chosen]}
+
+    raw = stream_table(
+        job,
+        "raw",
+        info,
+        row_spans(info.type, len(rows)),
+        part,
+        f"fetch {source.name}",
+        made_from=source.digest,
+    )
+    return {"raw": {**raw, "classes": list(source.classes), "source_digest": source.digest}}
+
+
+def _info(source: Samples, posed: bool) -> TableInfo:
     height, width, channels = source.shape
     kind = TableType(
         grid="planar",
@@ -56,27 +91,12 @@ def make(job: Job) -> Manifest:
         dtype="uint8",
         label_kind=source.label_kind,
     )
-    stream = _Stream(source, rows, rows_per_part(kind))
-
-    def part(start: int, stop: int) -> Columns:
-        chosen = slice(start, stop)
-        return {
-            "sample": rows[chosen],
-            "image": stream.part(start),
-            "label": labels[chosen],
-            "split": split[chosen],
-        }
-
-    raw = stream_table(
-        job,
-        "raw",
-        TableInfo(type=kind, source=source.name, classes=source.classes),
-        row_spans(kind, len(rows)),
-        part,
-        f"fetch {source.name}",
-        made_from=source.digest,
+    camera = None
+    if source.camera is not None:
+        camera = Camera("source", None, "none", source.camera, posed)
+    return TableInfo(
+        type=kind, source=source.name, classes=source.classes, camera=camera, views=source.views
     )
-    return {"raw": {**raw, "classes": list(source.classes), "source_digest": source.digest}}
 
 
 def write(job: Job, manifest: Manifest) -> None:
@@ -101,21 +121,21 @@ def whole(job: Job, manifest: Manifest) -> bool:
 class _Stream:
     """Parts of a source that can only be read forwards, from wherever the first is asked for."""
 
-    def __init__(self, source: Source, rows: np.ndarray, size: int) -> None:
+    def __init__(self, source: Samples, rows: np.ndarray, size: int) -> None:
         self._source, self._rows, self._size = source, rows, size
-        self._images: Iterator[Images] = iter(())
+        self._pieces: Iterator[dict[str, np.ndarray]] = iter(())
         self._next = -1
 
-    def part(self, start: int) -> Images:
+    def part(self, start: int) -> dict[str, np.ndarray]:
         if start != self._next:
-            self._images = self._source.images(self._rows[start:], self._size)
+            self._pieces = self._source.pieces(self._rows[start:], self._size)
         self._next = start + self._size
-        return next(self._images)
+        return next(self._pieces)
 
 
 def _say_if_unseen(job: Job, data: DataParams) -> None:
     """Say where DVC cannot know that own data changed: it hashes ``data/own`` alone."""
-    if data.source not in ("image_folder", "parquet_images"):
+    if data.path is None:
         return
     place = locate(data.path, data.source, job.root, data_home()).resolve()
     if not place.is_relative_to((job.root / "data" / "own").resolve()):
@@ -125,15 +145,15 @@ def _say_if_unseen(job: Job, data: DataParams) -> None:
         )
 
 
-def _split(source: Source, data: DataParams, rows: np.ndarray) -> np.ndarray:
+def _split(source: Samples, data: DataParams, rows: np.ndarray) -> np.ndarray:
     try:
         return make_split(
-            source.labels[rows],
+            source.strata[rows],
             None if source.splits is None else source.splits[rows],
             val_fraction=data.val_fraction,
             test_fraction=data.test_fraction,
             seed=data.seed,
-            classes=source.classes,
+            classes=source.stratum_names,
         )
     except UserError as error:
         if len(rows) == len(source):

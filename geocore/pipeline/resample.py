@@ -36,8 +36,9 @@ def healpix_type(sections: Mapping[str, Section]) -> TableType:
 def make(job: Job) -> Manifest:
     """Stream ``data/projected`` onto HEALPix, part by part, and draw a few of the maps.
 
-    Images are bilinear, mask labels those of the containing pixel, and ``valid`` says which
-    centres lie in the image: 0 elsewhere is no value and no class.
+    Images are bilinear, mask labels and depths those of the containing pixel, and ``valid`` says
+    which centres lie in one that sees something: elsewhere 0 is no value and no depth, and masks
+    say that the pixel is ignored.
     """
     # Here, so that `geocore check` reads this declaration without importing torch.
     from geocore.pipeline.onto_healpix import OntoHealpix
@@ -47,7 +48,8 @@ def make(job: Job) -> Manifest:
     projected.require_finite()
     info = _info(job.section(ResampleParams), projected)
     resampler = OntoHealpix(projected, info)
-    copied = {name: projected.column(name) for name in ("sample", "split", "rotation")}
+    names = ("sample", "split", "rotation", "view")
+    copied = {name: projected.column(name) for name in names if name in projected.columns}
 
     def part(start: int, stop: int) -> Columns:
         rows = slice(start, stop)
@@ -90,6 +92,7 @@ def _info(params: ResampleParams, projected: Table) -> TableInfo:
         classes=given.classes,
         camera=given.camera,
         normaliser=given.normaliser * (_LEVELS if to_float else 1.0),
+        views=given.views,
     )
 
 

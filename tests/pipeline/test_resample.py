@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from geocore.camera.planar import PlanarCamera
+from geocore.camera.models import Stereographic
 from geocore.camera.sampling import sample_reference
 from geocore.config.resample import ResampleParams
-from geocore.data.table import Table
+from geocore.data.table import IGNORED, Table
+from geocore.data.tablecamera import table_camera
 from geocore.data.tabletype import TableType
 from geocore.errors import UserError
 from geocore.healpix.grid import pixel_centres, ring_order
@@ -44,9 +45,7 @@ def reference(
     root: Path, nside: int, faces: tuple[int, ...] = tuple(range(12))
 ) -> tuple[torch.Tensor, torch.Tensor]:
     table = Table.open(root / "data/projected")
-    camera, plane = table.info.camera, table.info.type
-    assert camera is not None and plane.height is not None and plane.width is not None
-    planar = PlanarCamera(camera.projection, camera.angle_of_view, plane.height, plane.width)
+    planar = table_camera(table)
     rotations = torch.from_numpy(table.column("rotation"))
     return sample_reference(table.images(), planar, rotations, pixel_centres(nside, faces))
 
@@ -108,10 +107,10 @@ def test_mask_labels_are_taken_from_the_containing_pixel(tmp_path: Path, rotatio
     table = resampled(tmp_path, nside=4)
     labels, valid = table.labels(), table.valid()
     assert labels.shape == (4, 192) and labels.dtype == torch.uint8
-    assert (labels[~valid] == 0).all()
+    assert (labels[~valid] == IGNORED).all()
     plane = Table.open(tmp_path / "data/projected")
     assert plane.info.camera is not None
-    camera = PlanarCamera("stereographic", plane.info.camera.angle_of_view, height, width)
+    camera = Stereographic.from_angle_of_view(plane.info.camera.angle_of_view, height, width)
     R = quaternion_to_matrix(torch.from_numpy(plane.column("rotation")))
     u, v, _ = camera.project(pixel_centres(4) @ R)
     column, row = (torch.floor(x + 0.5).long() for x in (u, v))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +16,7 @@ from geocore.errors import UserError
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Header", "decode", "header", "resize"]
+__all__ = ["Header", "decode", "header", "opened", "resize", "sound"]
 
 _GREY = ("1", "L", "LA", "La")
 _COLOUR = ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV", "LAB")
@@ -34,13 +36,11 @@ class Header(NamedTuple):
 
 def header(data: Path | bytes, where: str) -> Header:
     """Size (as it is looked at, whatever orientation it is stored in), and 1 or 3 channels."""
-    with _open(data, where) as image:
+    with opened(data, where) as image:
         if image.mode not in _GREY + _COLOUR:
             raise UserError(f"{where}: mode is {image.mode}; expected 8-bit grey or colour")
-        try:
+        with sound(where):
             turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-        except Exception as error:  # a decoder meets damage with whatever it then stumbles over
-            raise _broken(where, error) from None
         width, height = image.size[::-1] if turned else image.size
         return Header(height, width, 1 if image.mode in _GREY else 3)
 
@@ -53,13 +53,11 @@ def decode(data: Path | bytes, where: str, channels: int, side: int | None = Non
     """
     from PIL import ImageOps
 
-    with _open(data, where) as image:
+    with opened(data, where) as image:
         if channels == 1 and image.mode in _COLOUR:
             raise UserError(f"{where}: a colour image; expected a grey one as the first is")
-        try:
+        with sound(where):
             upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
-        except Exception as error:  # as in header
-            raise _broken(where, error) from None
     pixels = np.asarray(upright).reshape(upright.height, upright.width, channels)
     return pixels if side is None else resize(pixels, side)
 
@@ -78,16 +76,24 @@ def resize(image: Images, side: int) -> Images:
     return np.asarray(small).reshape(side, side, image.shape[2])
 
 
-def _open(data: Path | bytes, where: str) -> Image.Image:
+def opened(data: Path | bytes, where: str) -> Image.Image:
+    """The image, its header read; ``UserError`` where Pillow is missing or cannot read it."""
     try:
         from PIL import Image
     except ImportError:
         raise UserError(
             "Pillow is not installed; expected it to read images: pip install pillow"
         ) from None
-    try:
+    with sound(where):
         return Image.open(data if isinstance(data, Path) else io.BytesIO(data))
-    except Exception as error:  # as in header
+
+
+@contextmanager
+def sound(where: str) -> Iterator[None]:
+    """What reads an image's bytes: whatever goes wrong there is a broken image."""
+    try:
+        yield
+    except Exception as error:  # a decoder meets damage with whatever it then stumbles over
         raise _broken(where, error) from None
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from geocore.errors import UserError
 
-__all__ = ["data_home", "locate"]
+__all__ = ["data_home", "known_set", "locate"]
 
 
 def data_home() -> Path | None:
@@ -32,4 +32,18 @@ def locate(path: str | None, source: str, root: Path, home: Path | None) -> Path
     hint = "" if home is not None else ", or GEOCORE_DATA set to the folder that it is relative to"
     raise UserError(
         f"data.path is {path}, and there is no {places}; expected your data there{hint}"
+    )
+
+
+def known_set(path: str | None, source: str, root: Path, home: Path | None, origin: str) -> Path:
+    """The folder of a set that everybody gets from ``origin``: ``data.path``, or by its name."""
+    if path is not None:
+        return locate(path, source, root, home)
+    folder = None if home is None else home / source
+    if folder is not None and folder.is_dir():
+        return folder
+    looked = "GEOCORE_DATA is not set" if folder is None else f"there is no {folder}"
+    raise UserError(
+        f"data.source is {source}, and {looked}; expected GEOCORE_DATA to name the folder that "
+        f"holds {source}/, or data.path: get it from {origin}"
     )

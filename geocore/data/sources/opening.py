@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from geocore.config.data import DataParams
-from geocore.data.sources.base import Source
-from geocore.data.sources.home import locate
+from geocore.data.sources.base import Samples, Source
+from geocore.data.sources.home import known_set, locate
 
 __all__ = ["open_source"]
 
@@ -17,8 +17,8 @@ def open_source(
     root: Path,
     data_home: Path | None,
     say: Callable[[str], None] = lambda line: None,
-) -> Source:
-    """The source that ``params`` name, checked, its images of ``params.image_size`` if that is set.
+) -> Samples:
+    """The source that ``params`` name, checked, its images of the size that they give, if they do.
 
     ``root`` is the repository: own data is looked for there, downloads go to ``data/downloads``.
     ``data_home`` is the folder of data at hand (``geocore.data.sources.home``). ``say`` is told
@@ -35,6 +35,9 @@ def open_source(
 
         folder = locate(params.path, params.source, root, data_home)
         return ParquetImages(folder, params.image_size)
+
+    if params.dense:
+        return _dense(params, root, data_home, say)
 
     source: Source
     if params.source == "digits":
@@ -53,3 +56,32 @@ def open_source(
     from geocore.data.sources.resized import Resized
 
     return Resized(source, params.image_size)
+
+
+def _dense(
+    params: DataParams, root: Path, data_home: Path | None, say: Callable[[str], None]
+) -> Samples:
+    """The source with a class a pixel that ``params`` name."""
+    size = None
+    if params.height is not None and params.width is not None:
+        size = (params.height, params.width)
+    if params.source == "camvid":
+        from geocore.data.sources.camvid import ORIGIN, CamVid
+
+        return CamVid(known_set(params.path, "camvid", root, data_home, ORIGIN), size)
+    if params.source == "woodscape":
+        from geocore.data.sources import woodscape
+
+        folder = known_set(params.path, "woodscape", root, data_home, woodscape.ORIGIN)
+        images = woodscape.WoodScape(folder, params.camera or "", size)
+        if images.left_out:
+            say(
+                f"woodscape: {len(images)} images of {params.camera} share a camera; "
+                f"{images.left_out} of other cameras are left out"
+            )
+        return images
+    from geocore.data.sources.scenes import Scenes
+
+    if params.scenes is None or size is None:
+        raise ValueError(f"params are {params}; expected data.scenes, height and width")
+    return Scenes(params.scenes, size, params.jitter or 0.0, params.tilt or 0.0, params.seed)

@@ -1,0 +1,107 @@
+"""Rendered street scenes: as many as are asked for, with labels, depth and poses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from geocore.config.runtime import usable_cores
+from geocore.data.scenes.classes import CLASSES
+from geocore.data.scenes.seeds import Split, scene_seed
+from geocore.data.sources.base import Rows
+from geocore.data.sources.dense import DenseSource, Frame
+from geocore.runs.digest import digest_json
+
+__all__ = ["Scenes"]
+
+_A_PROCESS = 16  # scenes that are worth starting one
+_VIEWS = ("upright", "tilted")
+_UPRIGHT, _TILTED = range(len(_VIEWS))
+_SPLITS: tuple[Split, ...] = ("train", "val", "test")  # as SPLITS numbers them
+_TEST = _SPLITS.index("test")
+
+
+class Scenes(DenseSource):
+    """Scenes of ``geocore.data.scenes`` through its fisheye: train, then val, then test.
+
+    ``counts`` are the scenes of each split; no two share one, and the first scenes of a larger
+    split are those of a smaller. Training and validation scenes are seen once, by an upright
+    camera that pitches and rolls by up to ``jitter`` degrees, test scenes twice: so (view 0), and
+    by a camera that is tilted from there by ``tilt`` degrees about an axis of the image plane
+    (view 1). A scene's seed, jitter and axis depend on ``seed``, its split and its place alone.
+    """
+
+    name = "scenes"
+    classes = CLASSES
+    views = _VIEWS
+
+    def __init__(
+        self, counts: Sequence[int], size: tuple[int, int], jitter: float, tilt: float, seed: int
+    ) -> None:
+        # Here, so that a source can be named without importing torch.
+        from geocore.camera.record import camera_to_dict
+        from geocore.data.scenes.render import default_camera
+
+        self._lens = default_camera(*size)
+        self.camera = camera_to_dict(self._lens)
+        self.shape = (*size, 3)
+        entries = [
+            (code, index, view)
+            for code, count in enumerate(counts)
+            for index in range(count)
+            for view in ((_UPRIGHT, _TILTED) if code == _TEST else (_UPRIGHT,))
+        ]
+        self.splits = np.array([code for code, _, _ in entries], np.uint8)
+        self.seen = np.array([view for _, _, view in entries], np.uint8)
+        self.seeds = [scene_seed(seed, _SPLITS[code], index) for code, index, _ in entries]
+        self.poses: npt.NDArray[np.float64] = _poses(entries, jitter, tilt, seed)
+        self.digest = digest_json(["scenes", list(counts), list(size), jitter, tilt, seed])
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    def frames(self, rows: Rows) -> Iterator[Frame]:
+        import torch
+
+        from geocore.data.scenes.stream import rendered
+
+        seeds = [self.seeds[row] for row in rows]
+        tilts = list(torch.from_numpy(self.poses[rows]))
+        workers = max(1, min(usable_cores(), len(seeds) // _A_PROCESS))
+        for made in rendered(seeds, self._lens, tilts, workers=workers):
+            yield Frame(made.image, made.label, made.valid, made.depth)
+
+
+def _poses(
+    entries: Sequence[tuple[int, int, int]], jitter: float, tilt: float, seed: int
+) -> npt.NDArray[np.float64]:
+    """From each camera's frame to the upright camera's: its jitter, and of tilted views the tilt.
+
+    ``R_x(pitch) R_z(roll) R_a(tilt)``: the axis ``a`` lies in the camera's own image plane.
+    """
+    import torch
+
+    from geocore.camera.pose import tilted
+    from geocore.so3.rotation import compose
+
+    drawn = torch.from_numpy(np.stack([_uniform(seed, *entry[:2]) for entry in entries]))
+    pitch, roll = (jitter * (2 * drawn[:, :2] - 1)).unbind(-1)
+    upright = tilted(pitch, roll, torch.zeros_like(pitch))
+    tilted_ones = torch.tensor([view == _TILTED for _, _, view in entries])
+    half = tilted_ones.double() * (math.radians(tilt) / 2)
+    angle = 2 * math.pi * drawn[:, 2]
+    turn = torch.stack(
+        [half.cos(), half.sin() * angle.cos(), half.sin() * angle.sin(), torch.zeros_like(half)],
+        dim=-1,
+    )
+    poses: npt.NDArray[np.float64] = compose(upright, turn).numpy()
+    return poses
+
+
+def _uniform(seed: int, split: int, index: int) -> npt.NDArray[np.float64]:
+    """Three numbers in [0, 1) that belong to a scene."""
+    words = np.random.Philox(np.random.SeedSequence([seed, split, index])).random_raw(3)
+    return np.asarray(words >> np.uint64(11), np.float64) / 2**53

@@ -1,0 +1,123 @@
+"""Rendered scenes: no scene in two splits, test scenes seen twice, the same however asked for."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from geocore.camera.record import camera_from_dict
+from geocore.data.scenes.classes import CLASSES
+from geocore.data.scenes.folder import write_scenes
+from geocore.data.sources.scenes import Scenes
+from geocore.data.sources.woodscape import WoodScape
+from geocore.so3.rotation import compose, geodesic_distance, inverse, quaternion_to_matrix
+
+SIZE = (12, 16)
+
+
+def poses_of(source: Scenes) -> torch.Tensor:
+    return torch.from_numpy(source.poses)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**31 - 1])
+def test_no_scene_is_in_two_splits_whatever_n(seed: int) -> None:
+    """Also of different sizes and seeds: training on one table and testing on another is fair."""
+    drawn: dict[int, set[int]] = {0: set(), 1: set(), 2: set()}
+    for counts in itertools.product((1, 2, 7, 40), repeat=3):
+        source = Scenes(counts, SIZE, 0.0, 30.0, seed)
+        assert source.official == {"train": counts[0], "val": counts[1], "test": 2 * counts[2]}
+        seeds, splits = np.array(source.seeds), source.splits
+        for split in range(3):
+            mine = set(seeds[splits == split].tolist())
+            assert len(mine) == counts[split]
+            drawn[split] |= mine
+    assert drawn[0].isdisjoint(drawn[1] | drawn[2]) and drawn[1].isdisjoint(drawn[2])
+    assert [len(drawn[split]) for split in range(3)] == [40] * 3, "the larger begins as the smaller"
+
+
+def test_test_scenes_are_seen_upright_and_tilted() -> None:
+    source = Scenes((3, 2, 200), SIZE, 0.0, 35.0, 4)
+    assert source.views == ("upright", "tilted")
+    assert source.seen.tolist() == [0] * 5 + [0, 1] * 200
+    assert source.seeds[5::2] == source.seeds[6::2]
+    poses = poses_of(source)
+    upright = torch.tensor([1.0, 0, 0, 0]).double()
+    assert float(geodesic_distance(poses[source.seen == 0], upright.expand(205, 4)).max()) < 1e-12
+    tilts = poses[6::2]
+    angles = torch.rad2deg(geodesic_distance(tilts, upright.expand(200, 4)))
+    torch.testing.assert_close(angles, torch.full_like(angles, 35.0), atol=1e-9, rtol=0)
+    assert float(tilts[:, 3].abs().max()) < 1e-15, "its axis lies in the image plane"
+    about = torch.atan2(tilts[:, 2], tilts[:, 1])
+    # In every eighth of the circle: 200 uniform ones miss one with probability 2e-11.
+    assert len(torch.unique((about / (torch.pi / 4)).floor())) == 8
+
+
+def test_jitter_pitches_and_rolls_and_the_tilt_starts_from_there() -> None:
+    source = Scenes((300, 1, 50), SIZE, 3.0, 35.0, 4)
+    poses = poses_of(source)
+    frames = quaternion_to_matrix(poses[:300])
+    pitch = torch.rad2deg(torch.asin(-frames[:, 1, 2]))
+    assert 2.8 < float(pitch.abs().max()) <= 3.0 and abs(float(pitch.mean())) < 0.4
+    assert float(frames[:, 0, 2].abs().max()) < 1e-15, "no yaw"
+    roll = torch.rad2deg(torch.atan2(frames[:, 1, 0], frames[:, 1, 1]))
+    assert 2.8 < float(roll.abs().max()) <= 3.0
+    relative = compose(inverse(poses[301::2]), poses[302::2])
+    angles = torch.rad2deg(2 * torch.acos(relative[:, 0]))
+    torch.testing.assert_close(angles, torch.full_like(angles, 35.0), atol=1e-6, rtol=0)
+    # A scene keeps its jitter when there are more of them, and another tilt.
+    other = Scenes((5, 1, 1), SIZE, 3.0, 0.0, 4)
+    np.testing.assert_array_equal(other.poses[:5], source.poses[:5])
+    np.testing.assert_allclose(other.poses[6], other.poses[7], atol=1e-15)
+
+
+def test_frames_have_all_planes_and_rows_do_not_depend_on_each_other() -> None:
+    source = Scenes((2, 1, 1), SIZE, 1.0, 40.0, 0)
+    (whole,) = source.pieces(np.arange(5), 5)
+    assert {name: (value.shape, value.dtype) for name, value in whole.items()} == {
+        "image": ((5, 12, 16, 3), np.uint8),
+        "label": ((5, 12, 16), np.uint8),
+        "valid": ((5, 12, 16), bool),
+        "depth": ((5, 12, 16), np.float32),
+    }
+    assert source.classes == CLASSES and whole["label"].max() < len(CLASSES)
+    sky = whole["label"] == CLASSES.index("sky")
+    assert ((whole["depth"] == 0) == (sky | ~whole["valid"])).all()
+    (some,) = source.pieces(np.array([1, 4]), 2)
+    for name, value in some.items():
+        np.testing.assert_array_equal(value, whole[name][[1, 4]])
+    known = source.known(np.array([3, 4]))
+    assert known["view"].tolist() == [0, 1]
+    np.testing.assert_array_equal(known["rotation"], source.poses[3:])
+
+
+def test_the_digest_tells_sources_apart() -> None:
+    base = {"counts": (2, 1, 1), "size": SIZE, "jitter": 1.0, "tilt": 40.0, "seed": 0}
+    changes = [
+        {}, {"counts": (3, 1, 1)}, {"size": (12, 18)}, {"jitter": 2.0}, {"tilt": 41.0}, {"seed": 1},
+    ]  # fmt: skip
+    digests = [Scenes(**(base | change)).digest for change in changes]  # type: ignore[arg-type]
+    assert len(set(digests)) == len(changes)
+    assert Scenes(**base).digest == digests[0]  # type: ignore[arg-type]
+
+
+def test_scenes_written_as_a_folder_come_back_through_its_loader(tmp_path: Path) -> None:
+    """The same images, labels, depth, lens and poses by both ways."""
+    source = Scenes((3, 1, 1), SIZE, 4.0, 40.0, 0)
+    rows = np.array([0, 1, 2, 5 - 1])
+    lens = camera_from_dict(source.camera)
+    tilts = [torch.from_numpy(source.poses[row]) for row in rows]
+    write_scenes(tmp_path, [source.seeds[row] for row in rows], lens, tilts)
+    loaded = WoodScape(tmp_path, "FV")
+    assert loaded.classes == source.classes and loaded.camera == source.camera
+    (written,), (rendered,) = loaded.pieces(np.arange(4), 4), source.pieces(rows, 4)
+    for name, value in rendered.items():
+        np.testing.assert_array_equal(written[name], value, err_msg=name)
+    assert loaded.poses is not None
+    for row in range(3):  # of a tilt about any axis the loader takes the yaw for a heading
+        np.testing.assert_allclose(
+            np.abs(loaded.poses[row] @ source.poses[rows[row]]), 1, atol=1e-9
+        )
