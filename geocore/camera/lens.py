@@ -123,7 +123,7 @@ class RadialCamera(ABC):
         tangent = self.slope(torch.zeros_like(theta))
         scale = torch.where(on_axis, tangent, self.radius(theta) / across)
         c_u, c_v = self.principal_point
-        in_front = on_axis | ((theta <= self.max_angle + _ROUNDING) & ~behind)
+        in_front = on_axis | (self.in_field(theta) & ~behind)
         return x * scale + c_u, y * (self.aspect * scale) + c_v, in_front
 
     def unproject(self, u: Tensor, v: Tensor) -> Tensor:
@@ -140,6 +140,10 @@ class RadialCamera(ABC):
         theta = torch.where(on_axis, 0.0, self.angle(radius))
         scale = torch.where(on_axis, 1 / self.slope(torch.zeros_like(theta)), theta.sin() / radius)
         return torch.stack([x * scale, y * scale, theta.cos()], dim=-1)
+
+    def in_field(self, theta: Tensor) -> Tensor:
+        """True up to ``max_angle``, and a rounding beyond: points on the rim must come back."""
+        return theta <= self.max_angle + _ROUNDING
 
     def sees(self, u: Tensor, v: Tensor) -> Tensor:
         """True where an image point has a direction: no further out than the field's rim."""

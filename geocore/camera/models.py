@@ -22,6 +22,8 @@ Self = TypeVar("Self", bound="FocalCamera")
 class FocalCamera(RadialCamera):
     """``rho = focal g(theta)`` with ``g'(0) = 1``: ``focal`` is pixels a radian near the axis."""
 
+    _unbounded: ClassVar[bool] = False  # no radius at the formula's end
+
     focal: float
 
     def __post_init__(self) -> None:
@@ -39,19 +41,14 @@ class FocalCamera(RadialCamera):
         """
         camera = cls(height, width, 1.0, **others)
         most = 2 * math.degrees(camera.formula_limit)
-        open_end = cls is Pinhole or cls is Stereographic
-        if not 0 < angle_of_view <= most or (open_end and angle_of_view == most):
-            bound = "below" if open_end else "at most"
+        if not 0 < angle_of_view <= most or (cls._unbounded and angle_of_view == most):
+            bound = "below" if cls._unbounded else "at most"
             raise ValueError(
                 f"angle_of_view is {angle_of_view}; expected degrees above 0 and {bound} "
-                f"{most:.0f} for a {cls.model} camera"
+                f"{most:.0f} for the {cls.model} camera"
             )
-        return dataclasses.replace(camera, focal=width / 2 / cls._unit(angle_of_view))
-
-    @classmethod
-    def _unit(cls, angle_of_view: float) -> float:
         half = torch.tensor(math.radians(angle_of_view) / 2, dtype=torch.float64)
-        return float(cls(1, 1, 1.0).radius(half))
+        return dataclasses.replace(camera, focal=width / 2 / float(camera.radius(half)))
 
     def scaled(self: Self, factor: float, **others: Any) -> Self:
         return dataclasses.replace(self, focal=self.focal * factor, **others)
@@ -107,6 +104,7 @@ class RationalCamera(FocalCamera):
     the square ``|a / c| <= 1``, ``|b / c| <= 1`` where ``c > 0``.
     """
 
+    _unbounded: ClassVar[bool] = True
     _shift: ClassVar[float]  # c = d_z + shift
 
     @abstractmethod
@@ -137,7 +135,7 @@ class RationalCamera(FocalCamera):
         if self.limit is not None:
             x, y, z = directions.unbind(-1)
             theta = torch.atan2(torch.hypot(x, y), z)
-            in_front = in_front & (theta <= self.max_angle + 1e-12)
+            in_front = in_front & self.in_field(theta)
         u, v = (a / c + 1) * (self.width / 2) - 0.5, (b / c + 1) * (self.height / 2) - 0.5
         return u, v, in_front
 

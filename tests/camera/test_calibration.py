@@ -54,10 +54,22 @@ def test_a_file_gives_lens_and_pose(tmp_path: Path) -> None:
     assert found.camera == FRONT
     assert found.name == "FV"
     assert found.pose.translation == (3.7, 0.1, 0.66)
-    frame = found.pose.apply(torch.eye(3, dtype=torch.float64)) - torch.tensor([3.7, 0.1, 0.66])
+    frame = Pose(found.pose.rotation).apply(torch.eye(3, dtype=torch.float64))
     expected = [[0, -1, 0], [-0.5, 0, -math.sqrt(0.75)], [math.sqrt(0.75), 0, -0.5]]
-    # The translation is rounded to float32 where it is taken off again.
-    torch.testing.assert_close(frame, torch.tensor(expected).double(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(frame, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_a_front_camera_looks_ahead_and_down(tmp_path: Path) -> None:
+    """Orders and directions at once: the quaternion of a real vehicle's front camera."""
+    value = content()
+    value["extrinsic"]["quaternion"] = [
+        0.5941767906169857, -0.5878843193897473, 0.3873184109007999, -0.3890121040340926
+    ]  # fmt: skip
+    pose = read_calibration(written(tmp_path, value)).pose
+    right, down, ahead = Pose(pose.rotation).apply(torch.eye(3, dtype=torch.float64)).tolist()
+    assert ahead == pytest.approx([0.9177, 0.0069, -0.3973], abs=5e-5)
+    assert right == pytest.approx([0, -1, 0], abs=0.01)
+    assert down == pytest.approx([-0.3973, 0, -0.9177], abs=0.01)
 
 
 def test_a_file_without_order_or_name(tmp_path: Path) -> None:

@@ -103,9 +103,9 @@ def test_the_homogeneous_matrix_is_the_projection(model: type[Pinhole | Stereogr
 @pytest.mark.parametrize(
     ("model", "angle", "message"),
     [
-        (Pinhole, 180.0, "angle_of_view is 180.0; expected degrees above 0 and below 180 for a"),
-        (Stereographic, 360.0, "expected degrees above 0 and below 360 for a stereographic camera"),
-        (Equidistant, 360.1, "expected degrees above 0 and at most 360 for a equidistant camera"),
+        (Pinhole, 180.0, "angle_of_view is 180.0; expected degrees above 0 and below 180 for"),
+        (Stereographic, 360.0, "expected degrees above 0 and below 360 for the stereographic"),
+        (Equidistant, 360.1, "expected degrees above 0 and at most 360 for the equidistant"),
         (Equisolid, 0.0, "angle_of_view is 0.0; expected degrees above 0"),
         (Pinhole, math.nan, "angle_of_view is nan"),
     ],
