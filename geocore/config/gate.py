@@ -29,6 +29,8 @@ class GateParams(Section):
         gt=0, description="test calibration error of the mean logits over the mean member's"
     )
     ntk_accuracy_min: float | None = Field(ge=0, le=1, description="of kernel regression")
+    miou_min: float | None = Field(ge=0, le=1, description="mean IoU of segmentation")
+    depth_rmse_max: float | None = Field(gt=0, description="metres, of depth")
     firmware_mismatches_max: int | None = Field(
         ge=0, description="test samples on which firmware and quantised model differ"
     )

@@ -1,29 +1,53 @@
 """``evaluate``: predictions, calibration and equivariance of the trained network, and beside it
 those of its ensemble and of its kernel twin, on the same samples.
+
+A network that answers pixel by pixel is measured on the grid that it reads, the sphere's or the
+image plane's, and where the stage has the other table as well, on that one.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from geocore.config.evaluate import EvaluateParams
 from geocore.config.gate import GateParams
 from geocore.config.runtime import RuntimeParams
+from geocore.config.section import Section
+from geocore.data.tabletype import TableType
+from geocore.errors import UserError
 from geocore.pipeline.gate import gates
 from geocore.pipeline.piece import copy_outputs, make_part, make_piece
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
-from geocore.pipeline.types import labelled_maps
+from geocore.pipeline.types import labelled_maps, planar_images
 from geocore.runs.atomic import write_json
 
 __all__ = ["STAGE"]
+
+_OF_PIXELS = ("evaluate.invalid_classes", "evaluate.chamfer_points")
+
+
+def _nested_maps(sections: Mapping[str, Section]) -> TableType:
+    """Of either task: `make` looks at the labels."""
+    del sections
+    return TableType(grid="healpix", ordering="nested")
 
 
 def make(job: Job) -> Manifest:
     """Measure the network, which is a part, and join its companions, which is quick."""
     # Here, so that `geocore check` reads this declaration without importing torch.
+    from geocore.pipeline.dense_evaluation import evaluate_pixels
     from geocore.pipeline.evaluation import evaluate
     from geocore.pipeline.side_by_side import put_together
+
+    if _dense(job):
+        return make_piece(job, lambda folder: evaluate_pixels(job, folder))
+    if "healpix" not in job.inputs:
+        raise UserError(
+            f"{STAGE.takes['healpix'].path}: is no input of evaluate; expected it among its deps, "
+            "since a classifier is measured on the sphere"
+        )
 
     def build(folder: Path) -> Manifest:
         network = make_part(
@@ -31,7 +55,9 @@ def make(job: Job) -> Manifest:
             "evaluate-network",
             lambda part: evaluate(job, part, labelled_maps(job.sections)),
             parameters={
-                leaf: value for leaf, value in job.values.items() if leaf.startswith("evaluate.")
+                leaf: value
+                for leaf, value in job.values.items()
+                if leaf.startswith("evaluate.") and leaf not in _OF_PIXELS
             },
             inputs={name: job.inputs[name] for name in ("healpix", "weights", "model")},
             code=["geocore.pipeline.evaluation"],
@@ -40,6 +66,15 @@ def make(job: Job) -> Manifest:
         return put_together(job, network, folder)
 
     return make_piece(job, build)
+
+
+def _dense(job: Job) -> bool:
+    """Whether the network answers for every pixel; a damaged file is left to who reads it whole."""
+    try:
+        about = json.loads(job.input("model").read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return isinstance(about, dict) and about.get("task", "classification") != "classification"
 
 
 def write(job: Job, manifest: Manifest) -> None:
@@ -55,11 +90,15 @@ def write(job: Job, manifest: Manifest) -> None:
 
 STAGE = Stage(
     name="evaluate",
-    summary="accuracy, calibration and equivariance of the network, beside ensemble and kernels",
+    summary="accuracy, calibration and equivariance of the network, beside ensemble and kernels; "
+    "IoU, depth errors and point clouds of one that answers pixel by pixel",
     sections=(EvaluateParams, RuntimeParams),
     written_with=(GateParams,),
     takes={
-        "healpix": Port("data/healpix", "table", type=labelled_maps),
+        "healpix": Port("data/healpix", "table", type=_nested_maps, optional=True, choice=True),
+        "projected": Port(
+            "data/projected", "table", type=planar_images, optional=True, choice=True
+        ),
         "weights": Port("results/train/weights.safetensors", "weights"),
         "model": Port("results/train/model.json", "numbers"),
         "ensemble": Port("results/ensemble/predictions.parquet", "numbers", optional=True),
@@ -76,7 +115,11 @@ STAGE = Stage(
         "kept": Port("results/evaluate/kept.csv", "plots"),
         "pictures": Port("results/evaluate/pictures", "pictures"),
     },
-    code=("geocore.pipeline.evaluation", "geocore.pipeline.side_by_side"),
+    code=(
+        "geocore.pipeline.dense_evaluation",
+        "geocore.pipeline.evaluation",
+        "geocore.pipeline.side_by_side",
+    ),
     make=make,
     write=write,
 )

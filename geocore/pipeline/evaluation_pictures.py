@@ -19,7 +19,7 @@ from geocore.pipeline.symmetry_errors import SymmetryErrors
 from geocore.report.charts import Curve, confusion_chart, layer_chart, reliability_chart
 from geocore.so3.rotation import quaternion_to_matrix
 
-__all__ = ["draw"]
+__all__ = ["draw", "layers_picture"]
 
 _SHOWN, _COLUMNS = 10, 5
 _DISC_SIZE, _MOLLWEIDE_WIDTH = 280, 360
@@ -46,14 +46,15 @@ def draw(
         "reliability": reliability_chart(
             reliability, f"Reliability on {on}, calibration error {reliability.error:.3f}"
         ),
-        "equivariance": _layers(errors),
+        "equivariance": layers_picture(errors),
         "uncertain": _uncertain(table, classes, found),
     }
     for name, picture in pictures.items():
         write_png(folder / f"{name}.png", picture)
 
 
-def _layers(errors: SymmetryErrors) -> Picture:
+def layers_picture(errors: SymmetryErrors) -> Picture:
+    """The mean errors by layer, a curve a group, with the interpolation's own dashed."""
     curves: list[Curve] = []
     for dashed in (False, True):
         for colour, (group, words) in enumerate(_GROUPS):

@@ -14,7 +14,7 @@ from geocore.pipeline.stage import Job, Manifest, Port, Stage
 __all__ = ["STAGE", "gates"]
 
 # Of each stage with bounds in `gate`: the bound -> what it is about, which side it bounds, and
-# where the stage's metrics.json has it.
+# where the stage's metrics.json has it. Only a network that answers pixel by pixel has `headline`.
 _BOUNDS: dict[str, dict[str, tuple[str, str, tuple[str, ...]]]] = {
     "evaluate": {
         "accuracy_min": ("accuracy", "min", ("test", "accuracy")),
@@ -32,6 +32,8 @@ _BOUNDS: dict[str, dict[str, tuple[str, str, tuple[str, ...]]]] = {
             ("ensemble_logits", "test", "ece_ratio"),
         ),
         "ntk_accuracy_min": ("ntk's accuracy", "min", ("ntk", "test", "accuracy")),
+        "miou_min": ("mean IoU", "min", ("headline", "miou")),
+        "depth_rmse_max": ("RMSE of the depth in metres", "max", ("headline", "rmse")),
     },
     "synthesize": {
         "firmware_mismatches_max": ("firmware's mismatches", "max", ("test", "mismatches")),
@@ -45,8 +47,8 @@ def gates(stage: str, metrics: Mapping[str, Any], params: GateParams) -> dict[st
     """Each bound on ``stage`` that is not null against what was measured, under its own name.
 
     ``{"metric", "value", "bound", "sense", "passed"}``. A value that could not be measured is
-    null and does not pass; ``reason`` then says why. A bound on what this pipeline does not have
-    (an ensemble, a kernel twin) is left out.
+    null and does not pass; ``reason`` then says why. So is one that the network's task does not
+    give. A bound on what this pipeline does not have (an ensemble, a kernel twin) is left out.
     """
     found: dict[str, dict[str, Any]] = {}
     for name, (metric, sense, path) in _BOUNDS[stage].items():
@@ -55,7 +57,7 @@ def gates(stage: str, metrics: Mapping[str, Any], params: GateParams) -> dict[st
             continue
         value: Any = metrics
         for key in path:
-            value = None if value is None else value[key]
+            value = value.get(key) if isinstance(value, Mapping) else None
         passed = value is not None and (value >= bound if sense == "min" else value <= bound)
         found[name] = {
             "metric": metric, "value": value, "bound": bound, "sense": sense, "passed": passed

@@ -31,7 +31,14 @@ from geocore.so3.rotation import matrix_to_quaternion, quaternion_to_matrix
 from geocore.so3.sampling import random_rotations
 from geocore.train.feed import Feed
 
-__all__ = ["Rotation", "SymmetryErrors", "quarter_turns", "sampled_rotations", "symmetry_errors"]
+__all__ = [
+    "Rotation",
+    "SymmetryErrors",
+    "no_errors",
+    "quarter_turns",
+    "sampled_rotations",
+    "symmetry_errors",
+]
 
 Group = Literal["quarter_turn", "z", "so3"]
 Trace = Callable[[Tensor], dict[str, Tensor]]
@@ -173,13 +180,19 @@ class SymmetryErrors:
                 "sample": self.samples.numpy()[sample],
                 "layer": _named(layer, list(self.layers)),
                 "group": _named(rotation, groups),
-                "element": np.array([r.number for r in self.rotations])[rotation],
+                "element": np.array([r.number for r in self.rotations], np.int64)[rotation],
                 "angle": pa.array(angles, pa.float64()).take(pa.array(rotation)),
                 "quaternion": pa.FixedSizeListArray.from_arrays(quaternions.reshape(-1), 4),
                 "error": pa.array(self.errors.numpy().reshape(-1), from_pandas=True),
                 "floor": pa.array(self.floors.numpy().reshape(-1), from_pandas=True),
             }
         )
+
+
+def no_errors() -> SymmetryErrors:
+    """The errors of nothing: its table has the usual columns and no rows."""
+    nothing = torch.empty(0, 0, 0, dtype=torch.float64)
+    return SymmetryErrors((), (), torch.empty(0, dtype=torch.int64), nothing, nothing)
 
 
 def symmetry_errors(
@@ -240,4 +253,4 @@ def _mask(seen: Tensor, dtype: torch.dtype) -> Tensor:
 def _named(places: Any, names: Sequence[str]) -> pa.Array:
     known = list(dict.fromkeys(names))
     codes = np.array([known.index(name) for name in names], dtype=np.int32)
-    return pa.DictionaryArray.from_arrays(codes[places], known)
+    return pa.DictionaryArray.from_arrays(codes[places], pa.array(known, pa.string()))

@@ -54,8 +54,14 @@ def confusion_chart(confusion: Tensor, classes: Sequence[str], title: str) -> Pi
     return canvas.picture()
 
 
-def reliability_chart(table: Reliability, title: str) -> Picture:
-    """Accuracy against confidence, with how many samples each bin has below.
+def reliability_chart(
+    table: Reliability,
+    title: str,
+    unit: str = "samples",
+    across: str = "confidence",
+    upwards: str = "accuracy",
+) -> Picture:
+    """Accuracy against confidence, with how many samples (the ``unit``) each bin has below.
 
     Bars show the accuracy of a bin, dots its mean confidence and accuracy; on the dashed
     diagonal confidence is what it says.
@@ -65,12 +71,12 @@ def reliability_chart(table: Reliability, title: str) -> Picture:
     fifths = [(n / 5, f"{n / 5:.1f}") for n in range(6)]
     most = max(int(table.count.max()), 1)
     above = Frame(
-        canvas, 56, 40, 404, 330, Axis(0, 1), Axis(0, 1, fifths, "accuracy")
+        canvas, 56, 40, 404, 330, Axis(0, 1), Axis(0, 1, fifths, upwards)
     )  # fmt: skip
     below = Frame(
         canvas, 56, 346, 404, 420,
-        Axis(0, 1, fifths, "confidence"),
-        Axis(0, most * 1.08, [(0, "0"), (most, f"{most}")], "samples"),
+        Axis(0, 1, fifths, across),
+        Axis(0, most * 1.08, [(0, "0"), (most, _counted(most))], unit),
     )  # fmt: skip
     for frame in (above, below):
         frame.draw()
@@ -133,7 +139,10 @@ def layer_chart(layers: Sequence[str], curves: Sequence[Curve], title: str, labe
 
 
 def kept_chart(
-    shares: Sequence[float], curves: Mapping[str, Sequence[float]], title: str
+    shares: Sequence[float],
+    curves: Mapping[str, Sequence[float]],
+    title: str,
+    label: str = "share of samples kept, the least entropy first",
 ) -> Picture:
     """Accuracy among the surest samples against the share that is kept, a curve a model."""
     lowest = min(min(values) for values in curves.values())
@@ -146,7 +155,7 @@ def kept_chart(
     canvas.text((260, 22), title, 12)
     frame = Frame(
         canvas, 64, 66, 460, 330,
-        Axis(first, 1, marks, "share of samples kept, the least entropy first"),
+        Axis(first, 1, marks, label),
         Axis(1 - rungs * step, 1 + 0.04 * rungs * step, heights, "accuracy"),
     )  # fmt: skip
     frame.draw()
@@ -158,6 +167,13 @@ def kept_chart(
         points = [frame.at(share, value) for share, value in zip(shares, values, strict=True)]
         canvas.line(points, colour, 1.8)
     return canvas.picture()
+
+
+def _counted(number: int) -> str:
+    """A count as an axis has room for it: from 100,000 on in thousands or millions."""
+    if number < 100_000:
+        return f"{number}"
+    return f"{number / 1e6:.1f}M" if number >= 1_000_000 else f"{number // 1000}k"
 
 
 def _decades(values: Sequence[float], label: str) -> tuple[Axis, float]:

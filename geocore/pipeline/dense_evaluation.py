@@ -1,0 +1,230 @@
+"""The body of ``evaluate`` for networks that answer pixel by pixel: segmentation and depth.
+
+Each sample is measured on the grid that the network reads and, where the stage has the other table
+too, on that one: a HEALPix network in the image plane, a planar one on the sphere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor, nn
+
+from geocore.config.evaluate import EvaluateParams
+from geocore.config.runtime import RuntimeParams
+from geocore.data.table import Table
+from geocore.data.tabletype import TableType
+from geocore.errors import UserError
+from geocore.models.registry import ModelInfo, load
+from geocore.pipeline.dense_grids import Crossing, DenseSplit, camera_of
+from geocore.pipeline.dense_pictures import draw
+from geocore.pipeline.dense_tally import ALL, DepthTally, Panel, SegmentationTally, Shown, Tally
+from geocore.pipeline.measuring import (
+    digests,
+    equivariance,
+    evenly,
+    require_same_classes,
+    rotations,
+    write_reliability,
+    write_rows,
+)
+from geocore.pipeline.stage import Job, Manifest
+from geocore.pipeline.symmetry_errors import SymmetryErrors, no_errors, symmetry_errors
+from geocore.runs.atomic import write_json
+from geocore.train.depth import Depth
+from geocore.train.device import resolve
+from geocore.train.objective import Objective, recorded
+from geocore.train.randomness import deterministic
+
+__all__ = ["evaluate_pixels"]
+
+_PORTS: dict[str, Literal["healpix", "projected"]] = {"healpix": "healpix", "planar": "projected"}
+_TRACED = 4  # samples of which all layers are held at a time: their maps are large
+_PLANAR = "the network reads planar images, whose pixels no rotation takes to pixels"
+
+
+def evaluate_pixels(job: Job, folder: Path) -> Manifest:
+    """Measure the network and write everything that the stage gives into ``folder``.
+
+    Returns the headline and the files' digests. Raises ``UserError`` for a table that is missing,
+    not finite or of other classes or samples, and for predictions that are not finite.
+    """
+    params, device = job.section(EvaluateParams), resolve(job.section(RuntimeParams).device)
+    model, info = load(job.input("weights"), job.input("model"))
+    model.to(device)
+    objective = recorded(info.task, info.objective, info.classes)
+    pair = _Pair.open(job, info, device)
+    pair.require(job, objective)
+    tally = _tally(job, info, objective, params, pair)
+    exact, sampled, reason = (
+        rotations(info.type, params) if info.type.grid == "healpix" else ([], {}, _PLANAR)
+    )
+    every = [*exact, *(turn for turns in sampled.values() for turn in turns)]
+    test = pair.own["test"]
+    positions = evenly(len(test), params.samples if every else 0)
+    count = sum(len(split) for split in pair.own.values()) + len(positions) * (1 + len(every))
+    with deterministic(params.seed, device), job.progress.bar("evaluate", count) as bar:
+        for split in pair.own:
+            tally.begin(split)
+            for answer in _answers(model, tally, pair, split, params.batch_size, bar.advance):
+                tally.add(answer)
+        errors: SymmetryErrors = no_errors()
+        if every:
+            batch = min(params.batch_size, _TRACED)
+            errors = symmetry_errors(model, test.feed, positions, every, batch, bar.advance)
+        shown = _shown(model, tally, pair)
+    metrics = {**tally.metrics(), "equivariance": equivariance(errors, reason)}
+    write_json(folder / "metrics.json", metrics)
+    pq.write_table(tally.table(), folder / "predictions.parquet")
+    pq.write_table(errors.table(), folder / "equivariance.parquet")
+    write_rows(folder / "confusion.csv", *tally.confusion_rows())
+    write_reliability(folder / "reliability.csv", tally.reliability())
+    write_rows(folder / "kept.csv", *tally.kept_rows())
+    (folder / "pictures").mkdir()
+    draw(folder / "pictures", tally, errors, shown)
+    return {"files": digests(folder), **tally.headline()}
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The table that the network reads and, if the stage has it, the other one of its samples."""
+
+    own: Mapping[str, DenseSplit]
+    other: Mapping[str, DenseSplit] | None
+    crossing: Crossing | None
+
+    @classmethod
+    def open(cls, job: Job, info: ModelInfo, device: torch.device) -> _Pair:
+        name = _PORTS[str(info.type.grid)]
+        takes = job.stage.takes
+        if name not in job.inputs:
+            raise UserError(
+                f"{takes[name].path}: is no input of {job.stage.name}; expected it among its deps, "
+                f"since {info.params.name} reads it"
+            )
+        table = _open(job, name)
+        faults = table.info.type.mismatches(info.type)
+        if faults:
+            about = takes["model"].path
+            raise UserError(*(f"{about}: trained on other maps: {fault}" for fault in faults))
+        require_same_classes(job, info.classes, table.info.classes, name)
+        task: Literal["segmentation", "depth"]
+        task = "segmentation" if info.task == "segmentation" else "depth"
+        own = {split: DenseSplit(table, split, device, task) for split in ("val", "test")}
+        rest: Literal["healpix", "projected"]
+        rest = "projected" if name == "healpix" else "healpix"
+        if rest not in job.inputs:
+            return cls(own, None, None)
+        table = _open(job, rest)
+        require_same_classes(job, info.classes, table.info.classes, rest)
+        other = {
+            split: DenseSplit(table, split, device, task, mine.ids) for split, mine in own.items()
+        }
+        plane, mine = (other if name == "healpix" else own)["test"].table, own["test"].table
+        return cls(own, other, Crossing(mine.info.type, table.info.type, camera_of(plane)))
+
+    def require(self, job: Job, objective: Objective) -> None:
+        """``UserError`` naming the first sample with a label or depth that cannot be."""
+        for splits in (self.own, self.other or {}):
+            for split in splits.values():
+                name = "healpix" if split.place == "sphere" else "projected"
+                objective.require(split.feed, job.stage.takes[name].path)
+
+
+def _open(job: Job, name: Literal["healpix", "projected"]) -> Table:
+    """A dense table, whole and finite."""
+    wanted = {
+        "healpix": TableType(grid="healpix", ordering="nested"),
+        "projected": TableType(grid="planar"),
+    }
+    table = Table.open(job.input(name), wanted[name], verify=True)
+    table.require_finite()
+    return table
+
+
+def _tally(
+    job: Job, info: ModelInfo, objective: Objective, params: EvaluateParams, pair: _Pair
+) -> Tally:
+    """What counts the scores of the task."""
+    places = [pair.own["test"].place]
+    if pair.other is not None:
+        places.append(pair.other["test"].place)
+    if info.task == "segmentation":
+        unknown = [name for name in params.invalid_classes if name not in info.classes]
+        if unknown:
+            raise UserError(
+                f"{job.params_file}: evaluate.invalid_classes names {unknown[0]!r}; "
+                f"expected some of {', '.join(info.classes)}"
+            )
+        without = [info.classes.index(name) for name in params.invalid_classes]
+        return SegmentationTally(places, info.classes, without, params.calibration_bins)
+    assert isinstance(objective, Depth)
+    tables = [pair.own["test"].table, *([] if pair.other is None else [pair.other["test"].table])]
+    return DepthTally(places, objective, tables, params)
+
+
+def _answers(
+    model: nn.Module,
+    tally: Tally,
+    pair: _Pair,
+    split: str,
+    batch_size: int,
+    advance: Callable[[int], None] = lambda _: None,
+    positions: Tensor | None = None,
+) -> Iterator[Shown]:
+    """What the network says of the samples of a split, one by one, on each grid."""
+    own = pair.own[split]
+    other = None if pair.other is None else pair.other[split]
+    chosen = torch.arange(len(own)) if positions is None else positions
+    for batch in chosen.split(batch_size):
+        with torch.inference_mode():
+            outputs = model(own.images(batch)).float().cpu()
+        outputs = outputs.reshape(len(batch), -1, outputs.shape[-1])
+        valid = own.valid(batch)
+        # Outside the image anything may stand: it is not to reach a neighbour.
+        values = tally.told(torch.where(valid[..., None], outputs, 0))
+        _require_finite(values, valid, own.ids[batch])
+        grids = [(own, values, valid)]
+        if other is not None and pair.crossing is not None:
+            grids.append((other, *pair.crossing(values, own.rotations[batch], valid)))
+        targets = [grid.targets(batch).cpu() for grid, _, _ in grids]
+        for row, position in enumerate(batch.tolist()):
+            panels = [
+                Panel(grid, position, found[row], known[row], truth[row])
+                for (grid, found, known), truth in zip(grids, targets, strict=True)
+            ]
+            view = own.views[position] if own.views else ALL
+            yield Shown(int(own.ids[position]), view, tuple(panels))
+        advance(len(batch))
+
+
+def _shown(model: nn.Module, tally: Tally, pair: _Pair) -> list[Shown]:
+    """Of each view of the test split the samples that are done well, middling and badly."""
+    own = pair.own["test"]
+    found: list[Shown] = []
+    for view in dict.fromkeys(own.views or [ALL]):
+        ranked = tally.ranked(view)
+        if not ranked:
+            continue
+        places = sorted({round(part * (len(ranked) - 1)) for part in (0.1, 0.5, 0.9)})
+        where = {sample: place for place, sample in enumerate(own.ids.tolist())}
+        positions = torch.tensor([where[ranked[place]] for place in places])
+        found += _answers(model, tally, pair, "test", 1, positions=positions)
+    return found
+
+
+def _require_finite(told: Tensor, valid: Tensor, samples: Tensor) -> None:
+    wrong = (~told.isfinite().all(dim=2) & valid).nonzero()
+    if len(wrong):
+        row, pixel = wrong[0].tolist()
+        values = told[row, pixel]
+        place = int((~values.isfinite()).nonzero()[0])
+        raise UserError(
+            f"the network's prediction {place} of sample {int(samples[row])} is "
+            f"{float(values[place])} at pixel {pixel}; expected finite ones"
+        )
