@@ -19,14 +19,13 @@ from torch import Tensor
 from geocore.ensembles.chunk import weights_name
 from geocore.ensembles.mixture import Mixture
 from geocore.measure.classification import accuracy, nll
+from geocore.pipeline.ensemble_pixels import PREDICTIONS, read_scores
 from geocore.pipeline.stage import Manifest
 from geocore.runs.atomic import write_json
 from geocore.runs.digest import digest_file, digest_tree
 from geocore.runs.store import Piece
 
-__all__ = ["MixedSplit", "write_results"]
-
-_CURVE = ("epoch", "train_nll", "val_nll", "val_accuracy")
+__all__ = ["MixedSplit", "write_pixel_results", "write_results"]
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,45 @@ class MixedSplit:
 
 
 def write_results(
-    folder: Path, trained: Sequence[Piece], splits: Mapping[str, MixedSplit]
+    folder: Path, trained: Sequence[Piece], splits: Mapping[str, MixedSplit], names: Sequence[str]
 ) -> Manifest:
-    """Write the stage's files into ``folder``, but for ``model.json``; return the manifest.
+    """Write the stage's files of classes into ``folder``, but ``model.json``; return the manifest.
 
-    ``trained`` are the chunks in order, ``splits`` the validation and the test split.
+    ``trained`` are the chunks in order, ``splits`` the validation and the test split, ``names``
+    the columns of the members' curves.
+    """
+    pq.write_table(_table(splits), folder / "predictions.parquet")
+    pq.write_table(_member_table(splits), folder / "members.parquet")
+    found = _scores(splits["val"])
+    return {
+        **_write_members(folder, trained, names, found),
+        "val_accuracy": found["accuracy"],
+        "val_nll": found["nll"],
+        "val_nll_best_member": found["best_member"]["nll"],
+    }
+
+
+def write_pixel_results(
+    folder: Path, trained: Sequence[Piece], predicted: Piece, names: Sequence[str]
+) -> Manifest:
+    """The same of pixels: ``predicted`` has the predictions of all members and their scores."""
+    for name in PREDICTIONS:
+        shutil.copyfile(predicted.file(name), folder / name)
+    found = read_scores(predicted)["val"]
+    headline = "rmse" if "rmse" in found else "mean_iou"
+    return {
+        **_write_members(folder, trained, names, found),
+        f"val_{headline}": found[headline],
+        f"val_{headline}_best_member": found["best_member"][headline],
+    }
+
+
+def _write_members(
+    folder: Path, trained: Sequence[Piece], names: Sequence[str], found: Mapping[str, Any]
+) -> Manifest:
+    """Weights, curves and metrics; ``found`` are the scores of the validation split.
+
+    Returns the digests of all files in ``folder`` and the number of members.
     """
     training = [went for part in trained for went in part.values["training"]]
     members = [
@@ -54,10 +87,7 @@ def write_results(
     (folder / "members").mkdir()
     for number, (weights, _) in enumerate(members):
         shutil.copyfile(weights, folder / "members" / weights_name(number))
-    _write_curves(folder / "curves.csv", [curve for _, curve in members])
-    pq.write_table(_table(splits), folder / "predictions.parquet")
-    pq.write_table(_member_table(splits), folder / "members.parquet")
-    found = _scores(splits["val"])
+    _write_curves(folder / "curves.csv", [curve for _, curve in members], ("epoch", *names))
     metrics = {"members": len(training), "training": training, "val": found}
     write_json(folder / "metrics.json", metrics)
     return {
@@ -66,9 +96,6 @@ def write_results(
             for path in sorted(folder.iterdir())
         },
         "members": len(training),
-        "val_accuracy": found["accuracy"],
-        "val_nll": found["nll"],
-        "val_nll_best_member": found["best_member"]["nll"],
     }
 
 
@@ -131,10 +158,12 @@ def _lists(values: Tensor) -> pa.FixedSizeListArray:
     return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1).numpy()), values.shape[1])
 
 
-def _write_curves(path: Path, curves: Sequence[Sequence[Mapping[str, float]]]) -> None:
+def _write_curves(
+    path: Path, curves: Sequence[Sequence[Mapping[str, float]]], columns: Sequence[str]
+) -> None:
     """A row a member and epoch."""
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("member", *_CURVE))
+        writer.writerow(("member", *columns))
         for member, curve in enumerate(curves):
-            writer.writerows([member, *(row[name] for name in _CURVE)] for row in curve)
+            writer.writerows([member, *(row[name] for name in columns)] for row in curve)

@@ -21,7 +21,8 @@ from geocore.ensembles.apart import Workers
 from geocore.ensembles.chunk import train_chunk, weights_name
 from geocore.ensembles.mixture import Mixture
 from geocore.ensembles.seeds import in_chunks, member_seeds
-from geocore.pipeline.ensemble_results import MixedSplit, write_results
+from geocore.pipeline.ensemble_pixels import predict_pixels
+from geocore.pipeline.ensemble_results import MixedSplit, write_pixel_results, write_results
 from geocore.pipeline.learning import network_code
 from geocore.pipeline.piece import make_part
 from geocore.pipeline.predictions import predict
@@ -47,10 +48,10 @@ _MEASURED = ("val", "test")
 def ensemble(job: Job, folder: Path) -> Manifest:
     """Train the members, chunk by chunk, and write everything that the stage gives into ``folder``.
 
-    A chunk is two parts: its weights
-    and curves, and its logits. Returns the headline, the files' digests and the parts' keys.
-    Raises ``UserError`` for an input that is not finite, a label that is no class, and a training
-    that stops.
+    A chunk is two parts: its weights and curves, and its logits; of pixels what all members
+    predict is one part. Returns the headline, the files' digests and the parts' keys. Raises
+    ``UserError`` for an input that is not finite, a label that is no class, and a training that
+    stops.
     """
     params, device = job.section(EnsembleParams), resolve(job.section(RuntimeParams).device)
     train_params = job.section(TrainParams)
@@ -70,21 +71,26 @@ def ensemble(job: Job, folder: Path) -> Manifest:
     with job.progress.bar("ensemble", params.members * steps) as bar:
         told = _Told(bar, params.members, steps)
         trained = _train(job, chunks, table, device, told)
-        predicted = [
-            _predict(job, model, part, len(chunk), feeds)
-            for part, chunk in zip(trained, chunks, strict=True)
-        ]
+        if learned.dense:
+            measured = {split: feeds[split] for split in _MEASURED}
+            predicted = [predict_pixels(job, model, trained, measured, learned)]
+        else:
+            predicted = [
+                _predict(job, model, part, len(chunk), feeds)
+                for part, chunk in zip(trained, chunks, strict=True)
+            ]
     job.note(device=str(device))
     info = about(job.section(ModelParams), table.info, learned, model)
-    splits = {
-        split: MixedSplit(feeds[split].ids.cpu(), feeds[split].labels.cpu(), Mixture(logits))
-        for split, logits in _joined(predicted).items()
-    }
     write_json(folder / "model.json", info.to_json())
-    return {
-        **write_results(folder, trained, splits),
-        "parts": [part.key for part in (*trained, *predicted)],
-    }
+    if learned.dense:
+        written = write_pixel_results(folder, trained, predicted[0], learned.names)
+    else:
+        splits = {
+            split: MixedSplit(feeds[split].ids.cpu(), feeds[split].labels.cpu(), Mixture(logits))
+            for split, logits in _joined(predicted).items()
+        }
+        written = write_results(folder, trained, splits, learned.names)
+    return {**written, "parts": [part.key for part in (*trained, *predicted)]}
 
 
 class _Told:
