@@ -103,8 +103,13 @@ def _frustum(origin: Axes, direction: Axes, radius: float, half: float, slope: f
         discriminant = level * k * k - cross * cross + fall * (2 * along * k + fall * away)
     root = np.sqrt(np.maximum(discriminant, np.float32(0.0)))
     best = np.full(np.broadcast(linear, z).shape, np.inf, dtype=np.float32)
-    for sign in (-1.0, 1.0):
-        t = (sign * root - linear) / first
+    if slope == 0.0:
+        ends = [(-root - linear) / first, (root - linear) / first]
+    else:
+        # A ray along the side has A near 0: one of the roots as C over the other's numerator.
+        sum_ = -linear - np.copysign(root, linear)
+        ends = [sum_ / first, (away - k * k) / sum_]
+    for t in ends:
         height = z + t * dz
         on = (discriminant >= 0) & (t > 0) & (np.abs(height) <= half)
         if slope != 0.0:

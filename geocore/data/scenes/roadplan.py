@@ -18,7 +18,7 @@ def draw_street(random: np.random.Generator) -> Street:
     """
     count = int(random.choice([1, 2, 3, 4], p=[0.15, 0.6, 0.12, 0.13]))
     width = random.uniform(2.8, 3.4)
-    strip = random.uniform(2.1, 2.4)
+    strip = random.uniform(2.2, 2.5)
     left, right = (strip if random.random() < 0.65 else 0.0 for _ in range(2))
     half = (count * width + left + right) / 2
     forward = (count + 1) // 2

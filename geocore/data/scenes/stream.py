@@ -64,8 +64,9 @@ def each_in_order(
 ) -> Iterator[Result]:
     """``function(task)`` for each task, in order, computed in ``workers`` processes.
 
-    A fork of a process that has threads may hang, so processes start afresh; they run on one
-    thread each. ``function`` must be a module's own. Raises ``ValueError`` for ``workers < 1``.
+    A fork of a process that has threads may hang, so processes are forked from a fresh one that
+    has none; they run on one thread each. ``function`` must be a module's own. Raises
+    ``ValueError`` for ``workers < 1``.
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}; expected at least 1")
@@ -77,7 +78,8 @@ def each_in_order(
 def _apart(
     function: Callable[[Task], Result], tasks: Sequence[Task], workers: int
 ) -> Iterator[Result]:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])  # imports torch once for all
     left = iter(tasks)
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin) as pool:
         waiting: deque[Future[Result]] = deque()

@@ -71,7 +71,7 @@ def _vehicle(solids: SolidList, lane: Lane, x: float, random: np.random.Generato
     kind = str(random.choice(kinds, p=shares))
     heading = 0.0 if lane.heading > 0 else math.pi
     yaw = heading + random.normal(0.0, 0.02)
-    y = lane.centre + random.uniform(-0.15, 0.15)
+    y = lane.centre + random.uniform(-0.15, 0.15) * (0.3 if lane.parked else 1.0)
     paint = pick_colour(random, _PAINTS, 0.2)
     build = {"car": _car, "estate": _car, "van": _van, "bus": _bus}[kind]
     length = {
