@@ -16,6 +16,7 @@ __all__ = ["RadialCamera", "valid_pixels"]
 _AXIS = 1e-12  # radians from the axis within which the lens is its tangent; beyond 1e-20 px exact
 _ROUNDING = 1e-12  # radians that a direction on the rim of the field may be off
 _STEPS = 80  # bisection alone would take 53
+_POINTS = 2**14  # radii inverted at a time: they stay in the cache
 _ULPS = 4  # a last step this small is rounding
 
 Self = TypeVar("Self", bound="RadialCamera")
@@ -183,7 +184,8 @@ class _Inverse(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, radius: Tensor, camera: RadialCamera) -> Tensor:
-        theta = _newton(radius, camera)
+        parts = radius.flatten().split(_POINTS)
+        theta = torch.cat([_newton(part, camera) for part in parts]).view_as(radius)
         ctx.save_for_backward(theta)
         ctx.camera = camera
         return theta
