@@ -48,6 +48,28 @@ def test_every_class_is_in_every_split_for_every_n(
         assert train >= 1
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.integers(3, 2000), FRACTIONS, FRACTIONS, st.integers(0, 9))
+def test_images_without_a_class_are_parted_for_every_n(
+    n: int, val: float, test: float, seed: int
+) -> None:
+    """One code an image, so no two splits share one; each split has some."""
+    labels = np.zeros(n, np.int64)
+    codes = make_split(labels, None, val_fraction=val, test_fraction=test, seed=seed, classes=())
+    assert codes.shape == (n,) and set(codes.tolist()) == {0, 1, 2}
+    assert int((codes == 2).sum()) == max(1, round(n * test))
+
+
+def test_too_few_images_without_a_class() -> None:
+    with pytest.raises(UserError) as caught:
+        make_split(
+            np.zeros(2, np.int64), None, val_fraction=0.2, test_fraction=0.2, seed=0, classes=()
+        )
+    assert str(caught.value) == (
+        "the source has 2 samples; expected at least 3, one each for train, val, test"
+    )
+
+
 def test_the_sizes_of_the_digits() -> None:
     labels = np.repeat(np.arange(10), [178, 182, 177, 183, 181, 182, 181, 179, 174, 180])
     codes = split(labels)

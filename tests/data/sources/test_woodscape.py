@@ -156,6 +156,14 @@ def test_down_in_the_vehicle_is_down_for_the_upright_camera(tmp_path: Path) -> N
     )
 
 
+def emptied(place: str) -> Callable[[Path], object]:
+    def spoil(folder: Path) -> None:
+        for path in (folder / place).iterdir():
+            path.unlink()
+
+    return spoil
+
+
 def write(path: str, value: Any) -> Callable[[Path], object]:
     def spoil(folder: Path) -> None:
         if isinstance(value, np.ndarray) and path.endswith(".npy"):
@@ -241,7 +249,7 @@ FAULTS: list[tuple[str, Callable[[Path], object], str]] = [
     ),
     (
         "no images",
-        lambda folder: [path.unlink() for path in (folder / "rgb_images").iterdir()],
+        emptied("rgb_images"),
         r"{0}/rgb_images: no images \*_FV.png; expected rgb_images/NUMBER_FV.png",
     ),
     (

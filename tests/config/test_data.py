@@ -1,0 +1,83 @@
+"""``data``: keys that belong to one source are refused for the others, each in one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from geocore.config.data import DENSE_SOURCES, DataParams
+from geocore.config.load import validate
+from geocore.errors import UserError
+
+DIGITS: dict[str, Any] = {
+    "source": "digits", "path": None, "image_size": None, "height": None, "width": None,
+    "scenes": None, "jitter": None, "tilt": None, "camera": None, "limit": None,
+    "val_fraction": 0.15, "test_fraction": 0.2, "seed": 0,
+}  # fmt: skip
+SCENES = DIGITS | {
+    "source": "scenes", "height": 60, "width": 80, "scenes": [4, 2, 2], "jitter": 2.0,
+    "tilt": 45.0,
+}  # fmt: skip
+WOODSCAPE = DIGITS | {"source": "woodscape", "camera": "RV", "path": "data/own/drive"}
+CAMVID = DIGITS | {"source": "camvid", "height": 60, "width": 80, "limit": 20}
+
+
+def refused(base: dict[str, Any], **changes: Any) -> str:
+    with pytest.raises(UserError) as caught:
+        validate(base | changes, DataParams, "params.yaml")
+    (line,) = caught.value.lines
+    return line
+
+
+@pytest.mark.parametrize("good", [DIGITS, SCENES, WOODSCAPE, CAMVID])
+def test_good_ones_pass(good: dict[str, Any]) -> None:
+    params = validate(good, DataParams, "params.yaml")
+    assert isinstance(params, DataParams)
+    assert params.dense == (params.source in DENSE_SOURCES)
+
+
+@pytest.mark.parametrize(
+    ("base", "key", "value"),
+    [
+        (DIGITS, "height", 60), (DIGITS, "width", 80), (DIGITS, "scenes", [4, 2, 2]),
+        (DIGITS, "jitter", 2.0), (DIGITS, "tilt", 45.0), (DIGITS, "camera", "FV"),
+        (SCENES, "image_size", 16), (SCENES, "limit", 20), (SCENES, "path", "data/own/drive"),
+        (SCENES, "camera", "FV"), (WOODSCAPE, "scenes", [4, 2, 2]), (WOODSCAPE, "tilt", 45.0),
+        (WOODSCAPE, "image_size", 16), (CAMVID, "camera", "FV"), (CAMVID, "jitter", 2.0),
+    ],
+)  # fmt: skip
+def test_a_key_of_another_source(base: dict[str, Any], key: str, value: Any) -> None:
+    assert refused(base, **{key: value}) == (
+        f"params.yaml: data.{key} is {value}; expected null for source {base['source']}"
+    )
+
+
+@pytest.mark.parametrize("key", ["scenes", "height", "width", "jitter", "tilt"])
+def test_a_key_that_scenes_need(key: str) -> None:
+    assert refused(SCENES, **{key: None}) == (
+        f"params.yaml: data.{key} is null; expected a value for source scenes"
+    )
+
+
+def test_woodscape_needs_a_camera() -> None:
+    assert refused(WOODSCAPE, camera=None) == (
+        "params.yaml: data.camera is null; expected a value for source woodscape"
+    )
+    assert refused(WOODSCAPE, camera="BEV") == (
+        'params.yaml: data.camera is "BEV"; expected one of FV, RV, MVL, MVR or null'
+    )
+
+
+def test_a_size_has_two_sides() -> None:
+    assert refused(CAMVID, width=None) == (
+        "params.yaml: data.height is 60 and data.width null; expected both or neither"
+    )
+
+
+@pytest.mark.parametrize("counts", [[4, 2], [4, 2, 0], [], [1, 1, 10**7]])
+def test_scenes_are_counted_for_each_split(counts: list[int]) -> None:
+    assert refused(SCENES, scenes=counts) == (
+        f"params.yaml: data.scenes is {counts}; "
+        "expected a list of three integers from 1 to 1000000: train, val, test or null"
+    )
