@@ -51,9 +51,12 @@ def upright() -> npt.NDArray[np.float64]:
 def draw_scene(seed: int) -> Scene:
     """The scene of a seed (``seeds.scene_seed`` gives the seeds of a split).
 
-    The camera drives along +x in the lane nearest to the middle, 1.2 to 1.6 m above the road, and
-    looks up to 10 degrees to either side, at times up to 35.
+    The camera drives along +x in one of the lanes that do, 1.2 to 1.6 m above the road, and
+    looks up to 10 degrees to either side, at times up to 35. Raises ``ValueError`` for a negative
+    seed.
     """
+    if seed < 0:
+        raise ValueError(f"seed is {seed}; expected no negative number")
     street = draw_street(part(seed, "street"))
     random = part(seed, "camera")
     forward = [lane for lane in street.lanes if not lane.parked and lane.heading > 0]

@@ -88,3 +88,10 @@ def test_shares_of_the_classes(scenes: list[Scene]) -> None:
     assert all(share[number] > low[name] for number, name in enumerate(CLASSES)), share
     assert share.max() < 0.5
     assert seen.min() >= 0.9, seen
+
+
+def test_seeds_of_any_size_and_none_below_zero() -> None:
+    first, second = draw_scene(2**66 + 5), draw_scene(5)
+    assert first.position != second.position
+    with pytest.raises(ValueError, match="seed is -1; expected no negative number"):
+        draw_scene(-1)
