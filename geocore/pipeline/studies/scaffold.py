@@ -1,7 +1,7 @@
 """A new study that runs at once: the root's pipeline in small, in a folder of its own.
 
 The stages are the root's own, from data to gate, with every path below the study's folder and the
-root's parameters, until somebody changes them.
+root's parameters, until somebody changes them. A study below another takes that one's data.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from geocore.runs.atomic import disk_error, remove_stale, write_text
 __all__ = ["STAGES", "new_study"]
 
 STAGES = ("fetch", "project", "resample", "train", "evaluate", "gate")
+_OF_DATA = ("fetch", "project", "resample")
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _CODE = ("geocore/", "flows/", "tasks/")
@@ -87,14 +88,21 @@ From the paper: data, sizes, training, whatever was left out, and what it may co
 def new_study(root: Path, name: str, title: str | None = None) -> list[Path]:
     """Make ``studies/NAME`` whole or not at all; return its files.
 
-    Raises ``UserError`` for a name that is no identifier in lower case or is taken, for a title
-    beside that of one of the fifteen papers, and where the root's pipeline lacks a stage.
+    ``NAME`` may be ``STUDY/OTHER``: a study below one that is there, without a page, whose network
+    trains on the data of the nearest study above that gives them. Raises ``UserError`` for a name
+    that is no identifier in lower case or is taken, for a title beside that of one of the fifteen
+    papers, where the root's pipeline lacks a stage, and where no study above gives the data.
     """
-    if not _NAME.fullmatch(name):
+    if not all(_NAME.fullmatch(part) for part in name.split("/")):
         raise UserError(
             f"study {name!r}: expected a name of at most 64 lower-case letters, digits and _, a "
-            "letter first"
+            "letter first; STUDY/NAME for one below another"
         )
+    top, _, below = name.partition("/")
+    if below and not (root / "studies" / top / "dvc.yaml").is_file():
+        raise UserError(f"studies/{top}: no dvc.yaml there; expected the study that {name} is of")
+    if below and title is not None:
+        raise UserError(f"--title {title!r}: {name} has no page; expected no title")
     folder = root / "studies" / name
     if folder.exists() or folder.is_symlink():
         raise UserError(f"studies/{name}: is there already; expected a new name")
@@ -103,18 +111,20 @@ def new_study(root: Path, name: str, title: str | None = None) -> list[Path]:
         raise UserError(f"--title {title!r}: {name} is {paper.title!r}; expected no other title")
     files = {
         "dvc.yaml": _DVC_HEAD + _stages(root, name),
-        "params.yaml": _PARAMS_HEAD + _params(root),
-        "README.md": _page(name, title, paper),
+        "params.yaml": _PARAMS_HEAD + _params(root, _chosen(name)),
     }
+    if not below:
+        files["README.md"] = _page(name, title, paper)
     # Below .geocore/, where neither git nor DVC looks: a copy that a kill leaves disturbs nobody,
     # and by its name `remove_stale` knows it, here the next time and in `geocore store gc`.
     aside = root / ".geocore"
-    temporary = aside / f".{name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
+    apart = name.replace("/", ".")
+    temporary = aside / f".{apart}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
     try:
         remove_stale(aside)
         for file, text in files.items():
             write_text(temporary / file, text)
-        folder.parent.mkdir(exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         temporary.rename(folder)
     except OSError as error:
         told = disk_error(error, folder)
@@ -132,20 +142,42 @@ def _stages(root: Path, name: str) -> str:
     for stage in STAGES:
         if stage not in stages:
             raise UserError(f"dvc.yaml: no stage {stage}; expected it, to make a study of")
-    made = {out for stage in STAGES for out in stages[stage].outs}
-    elsewhere = {out for stage in stages.values() for out in stage.outs} - made
+    chosen = _chosen(name)
     study = f"studies/{name}/"
+    made = {out: f"{study}{out}" for stage in chosen for out in stages[stage].outs}
+    made |= _above(root, name, [out for stage in _OF_DATA for out in stages[stage].outs])
+    elsewhere = {out for stage in stages.values() for out in stage.outs} - made.keys()
     texts = []
-    for stage in STAGES:
+    for stage in chosen:
         about = _moved(document[stage], stages[stage], study, made, elsewhere)
         texts.append(_text({"stages": {stage: about}}).removeprefix("stages:\n"))
     return "stages:\n" + "\n".join(texts)
 
 
+def _chosen(name: str) -> tuple[str, ...]:
+    """The stages of a study; one below another has no data of its own."""
+    return tuple(stage for stage in STAGES if "/" not in name or stage not in _OF_DATA)
+
+
+def _above(root: Path, name: str, data: list[str]) -> dict[str, str]:
+    """Where the nearest study above gives each of these outputs, if any does."""
+    found: dict[str, str] = {}
+    for folder in Path(name).parents[:-1]:
+        study = f"studies/{folder.as_posix()}"
+        if (root / study / "dvc.yaml").is_file():
+            outs = {out for stage in read_dvc(root / study).values() for out in stage.outs}
+            found = {out: f"{study}/{out}" for out in data if f"{study}/{out}" in outs} | found
+    if "/" in name and "data/healpix" not in found:
+        raise UserError(
+            f"studies/{name}: no study above gives data/healpix; expected one with a stage resample"
+        )
+    return found
+
+
 def _moved(
-    about: dict[str, Any], stage: DvcStage, study: str, made: set[str], elsewhere: set[str]
+    about: dict[str, Any], stage: DvcStage, study: str, made: dict[str, str], elsewhere: set[str]
 ) -> dict[str, Any]:
-    """A stage with what it reads and writes below ``study``; what no stage here makes is left."""
+    """A stage with what it reads where it is ``made`` and what it writes below ``study``."""
 
     def below(entry: Any) -> Any:
         if isinstance(entry, dict):
@@ -153,9 +185,10 @@ def _moved(
         return f"{study}{entry}"
 
     moved: dict[str, Any] = {key: about[key] for key in ("desc",) if key in about}
-    moved |= {"cmd": f"{stage.cmd} {study.rstrip('/')}", "wdir": "../.."}
+    wdir = "/".join([".."] * len(Path(study).parts))
+    moved |= {"cmd": f"{stage.cmd} {study.rstrip('/')}", "wdir": wdir}
     kept = [dep for dep in stage.deps if dep not in elsewhere]
-    moved["deps"] = [f"{study}{dep}" if dep in made else dep for dep in kept]
+    moved["deps"] = [made.get(dep, dep) for dep in kept]
     if stage.params:
         moved["params"] = [{f"{study}params.yaml": list(stage.params)}]
     for key in ("outs", "metrics", "plots"):
@@ -164,10 +197,10 @@ def _moved(
     return moved | {key: value for key, value in about.items() if key not in (*moved, "params")}
 
 
-def _params(root: Path) -> str:
+def _params(root: Path, chosen: tuple[str, ...]) -> str:
     """The sections of the root's ``params.yaml`` that the study's stages read."""
     stages, values = read_dvc(root), read_yaml(root / "params.yaml")
-    read = {leaf.split(".")[0] for stage in STAGES for leaf in stages[stage].params}
+    read = {leaf.split(".")[0] for stage in chosen for leaf in stages[stage].params}
     missing = sorted(read - values.keys())
     if missing:
         raise UserError(f"params.yaml: {missing[0]} is missing; expected a mapping of keys")

@@ -147,9 +147,7 @@ def test_a_study_of_the_fifteen_names_its_paper_and_claims_no_figure(copy: Path)
     assert "https://arxiv.org/abs/2307.07313" in (folder / "README.md").read_text()
 
 
-@pytest.mark.parametrize(
-    "name", ["", "Mine", "1st", "_x", "a-b", "a/b", "..", "x" * 65, "é", "a\n"]
-)
+@pytest.mark.parametrize("name", ["", "Mine", "1st", "_x", "a-b", "..", "x" * 65, "é", "a\n"])
 def test_a_name_that_is_none(copy: Path, name: str) -> None:
     with pytest.raises(UserError) as caught:
         new_study(copy, name)
@@ -210,3 +208,45 @@ new_study(Path(sys.argv[1]), "mine")
     assert leftover.startswith(".mine.tmp-")
     new_study(copy, "mine")
     assert left(copy) == ["mine"]
+
+
+def test_a_study_below_another_takes_its_data(copy: Path) -> None:
+    new_study(copy, "mine")
+    files = new_study(copy, "mine/wide")
+    assert [path.name for path in files] == ["dvc.yaml", "params.yaml"]
+    new_study(copy, "mine/wide/again")
+    stages = read_dvc(copy / "studies/mine/wide/again")
+    assert tuple(stages) == ("train", "evaluate", "gate")
+    assert "studies/mine/data/healpix" in stages["train"].deps
+    assert stages["train"].wdir == "../../../.."
+    assert "data" not in read_yaml(copy / "studies/mine/wide/params.yaml")
+    assert faults(copy) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        (
+            "other/wide",
+            "studies/other: no dvc.yaml there; expected the study that other/wide is of",
+        ),
+        ("mine/Wide", "study 'mine/Wide': expected a name of at most 64 lower-case letters"),
+        ("mine//wide", "study 'mine//wide': expected a name"),
+        ("mine/../wide", "study 'mine/../wide': expected a name"),
+    ],
+)
+def test_a_study_below_nothing_is_refused(copy: Path, name: str, line: str) -> None:
+    new_study(copy, "mine")
+    with pytest.raises(UserError) as error:
+        new_study(copy, name)
+    assert str(error.value).startswith(line)
+    assert left(copy) == ["mine"]
+
+
+def test_a_study_below_one_without_data_is_refused(copy: Path) -> None:
+    new_study(copy, "mine")
+    document = read_yaml(copy / "studies/mine/dvc.yaml")
+    del document["stages"]["resample"]
+    (copy / "studies/mine/dvc.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    with pytest.raises(UserError, match=r"^studies/mine/wide: no study above gives data/healpix; "):
+        new_study(copy, "mine/wide")
