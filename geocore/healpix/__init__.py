@@ -1,15 +1,20 @@
-"""HEALPix: index mathematics, exact symmetries, rotated maps, pictures."""
+"""HEALPix: index mathematics, interpolation, discs, exact symmetries.
+
+Windows, pictures, interpolated rotations and what lies below stand in modules of their own.
+"""
 
 from geocore._lazy import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "grid": ["nest2ring", "nest2xyf", "pix2vec", "pixel_centres", "ring2nest", "xyf2nest"],
-        "locate": ["vec2pix"],
-        "stencil": ["Stencil"],
-        "symmetry": ["QuarterTurns", "quarter_turn"],
-        "rotate": ["MapRotation"],
-        "draw": ["montage", "mollweide", "orthographic", "write_png"],
+        "grid": ["nest2ring", "pix2ang", "pix2vec", "pixel_centres", "ring2nest"],
+        "locate": ["ang2pix", "vec2pix"],
+        "adjacency": ["neighbours"],
+        "interpolate": ["interp_weights"],
+        "hierarchy": ["ud_grade"],
+        "disc": ["query_disc"],
+        "symmetry": ["GridSymmetries", "QuarterTurns"],
+        "shifts": ["ShiftPlan", "shift_plan"],
     },
 )

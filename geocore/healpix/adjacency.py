@@ -5,7 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from geocore.healpix.grid import Ordering, check_ordering, check_pixel, nest2ring, ring2nest
+from geocore.healpix.arithmetic import (
+    bits_of,
+    nest_to_xyf,
+    ring_to_xyf,
+    xyf_to_nest,
+    xyf_to_ring,
+)
+from geocore.healpix.bits import EVEN
+from geocore.healpix.checks import Ordering, check_ordering, check_pixel
 
 __all__ = ["DIRECTIONS", "face_neighbours", "neighbours"]
 
@@ -55,8 +63,9 @@ def face_neighbours() -> Tensor:
 def neighbours(nside: int, pixel: Tensor, ordering: Ordering = "nested") -> Tensor:
     """The eight pixels around each, SW, W, NW, N, NE, E, SE, S: ``(...)`` -> ``(..., 8)`` int64.
 
-    -1 where there is none: at the eight corners where only three faces meet, so 24 pixels of every
-    grid with ``nside > 1`` have seven neighbours, and each face itself has six. Equal to healpy's ``get_all_neighbours``, transposed. Raises
+    -1 where there is none: at the eight corners where only three faces meet, so 24 pixels of
+    every grid with ``nside > 1`` have seven neighbours, and each face itself has six. Equal to
+    healpy's ``get_all_neighbours``, transposed, and laid out as eight columns. Raises
     ``ValueError`` or ``TypeError`` for a number that is no pixel's.
 
     In nested order x and y are the even and the odd bits: a step along one of them is an addition
@@ -64,9 +73,9 @@ def neighbours(nside: int, pixel: Tensor, ordering: Ordering = "nested") -> Tens
     """
     check_ordering(ordering)
     check_pixel(nside, pixel)
-    nested = pixel if ordering == "nested" else ring2nest(nside, pixel)
-    area, bits = nside * nside, 2 * (nside.bit_length() - 1)
-    even = 0x5555555555555555 & (area - 1)
+    nested = pixel if ordering == "nested" else xyf_to_nest(nside, *ring_to_xyf(nside, pixel))
+    bits = 2 * bits_of(nside)
+    even = EVEN & ((1 << bits) - 1)
     odd = even << 1
     face, x, y = nested >> bits, nested & even, nested & odd
 
@@ -93,11 +102,12 @@ def neighbours(nside: int, pixel: Tensor, ordering: Ordering = "nested") -> Tens
             there = torch.where(edge[step], there, face)
             turned = _swapped(place, even, odd) ^ flip
             place = torch.where(edge[step] & at_pole[step], turned, place)
-        number = (there << bits) | place
-        if ordering == "ring":
-            number = nest2ring(nside, torch.where(there == _NOWHERE, nested, number))
-        found.append(torch.where(there == _NOWHERE, -1, number))
-    return torch.stack(found).movedim(0, -1)
+        found.append(torch.where(there == _NOWHERE, -1, (there << bits) | place))
+    around = torch.stack(found)
+    if ordering == "ring":
+        ring = xyf_to_ring(nside, *nest_to_xyf(nside, around.clamp(min=0)))
+        around = torch.where(around < 0, -1, ring)
+    return around.movedim(0, -1)
 
 
 def _across(direction: str, face: Tensor) -> Tensor:
@@ -105,5 +115,5 @@ def _across(direction: str, face: Tensor) -> Tensor:
 
 
 def _swapped(place: Tensor, even: int, odd: int) -> Tensor:
-    """x and y exchanged."""
+    """The bits of x and y exchanged."""
     return ((place & even) << 1) | ((place & odd) >> 1)

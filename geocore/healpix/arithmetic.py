@@ -20,9 +20,13 @@ from geocore.healpix.bits import compress, spread
 __all__ = [
     "bits_of",
     "cap_distance",
+    "centre_of",
+    "extent_of",
+    "height_of",
     "locate",
     "longitude_of",
     "nest_to_xyf",
+    "ring_colatitude",
     "ring_of",
     "ring_start",
     "ring_to_xyf",
@@ -117,11 +121,11 @@ def locate(
     """In-face coordinates and face of directions.
 
     ``z`` is the height, ``radius = sqrt(3 (1 - |z|))`` (asked for, since near the poles it cannot
-    be had from ``z``), ``longitude`` any angle, all float64. Pixel edges are the curves ``3 z / 4 +- 2 phi / pi = k / nside`` in the belt ``|z| <= 2/3``. In the caps they are
-    those where ``t`` or ``1 - t`` times ``radius`` is ``k / nside``, with ``t`` the part of a
-    quadrant passed in longitude (Gorski et al., 2005, eqs. 19 to 22).
+    be had from ``z``), ``longitude`` any angle, all float64. Pixel edges are the curves
+    ``3 z / 4 +- 2 phi / pi = k / nside`` in the belt ``|z| <= 2/3``. In the caps they are those
+    where ``t`` or ``1 - t`` times ``radius`` is ``k / nside``, with ``t`` the part of a quadrant
+    passed in longitude (Gorski et al., 2005, eqs. 19 to 22).
     """
-    bits, last = bits_of(nside), nside - 1
     quadrant = longitude * (2 / math.pi)
     quadrant = quadrant - 4 * (quadrant * 0.25).floor()
     quadrant = torch.where(quadrant < 4, quadrant, 0.0)  # a rounding up from just below 0
@@ -163,3 +167,49 @@ def cap_distance(nside: int, ring: Tensor, length: Tensor) -> Tensor:
     cap = length.double() ** 2 / (3 * nside**2)
     belt = 1 - (2 * nside - ring).abs().double() * (2 / (3 * nside))
     return torch.where((ring < nside) | (ring > 3 * nside), cap, belt)
+
+
+def ring_colatitude(nside: int, ring: Tensor, length: Tensor) -> Tensor:
+    """A ring's angle from the north pole.
+
+    From ``1 - |z| = 2 sin(theta / 2)^2``, which loses nothing where the cosine is flat.
+    """
+    from_pole = 2 * (0.5 * cap_distance(nside, ring, length)).sqrt().asin()
+    return torch.where(ring <= 2 * nside, from_pole, math.pi - from_pole)
+
+
+def height_of(colatitude: Tensor) -> tuple[Tensor, Tensor]:
+    """``z`` and ``sqrt(3 (1 - |z|))`` as ``locate`` wants them, from angles in [0, pi]."""
+    half = (0.5 * torch.minimum(colatitude, math.pi - colatitude)).sin()
+    height = 1 - 2 * half * half
+    return torch.where(colatitude <= math.pi / 2, height, -height), math.sqrt(6) * half
+
+
+def centre_of(nside: int, x: Tensor, y: Tensor, face: Tensor) -> Tensor:
+    """A pixel's centre, a unit vector ``(..., 3)`` in float64."""
+    ring, length = ring_of(nside, x, y, face)
+    from_pole = cap_distance(nside, ring, length)
+    z = 1 - from_pole
+    across = (from_pole * (1 + z)).sqrt()
+    longitude = longitude_of(x, y, face, length).double() / length * (math.pi / 4)
+    z = torch.where(ring <= 2 * nside, z, -z)
+    # Columns first: compiled, this computes without gaps and is copied to its place after.
+    columns = torch.stack([across * longitude.cos(), across * longitude.sin(), z])
+    return columns.movedim(0, -1).contiguous()
+
+
+def extent_of(nside: int) -> float:
+    """The furthest, in radians, that a direction lies from the centre of its pixel.
+
+    It is the pole-ward corner of the pixels whose centres lie on the belt's edge, ``z = 2/3``.
+    The distance from ``(a, 0, h)`` to ``(c cos(p), c sin(p), 2/3)`` comes from the chord, since
+    the cosine of a small angle says little about it.
+    """
+    drop = (2 / nside - 1 / nside**2) / 3  # h - 2/3, with h = 1 - (1 - 1/nside)^2 / 3
+    height = 2 / 3 + drop
+    corner, centre = math.sqrt((1 - height) * (1 + height)), math.sqrt(5) / 3
+    turn = math.sin(math.pi / (8 * nside))
+    # corner - centre without cancellation: the difference of the squares over the sum.
+    inward = -drop * (4 / 3 + drop) / (corner + centre)
+    chord = math.sqrt(inward**2 + drop**2 + 4 * corner * centre * turn**2)
+    return 2 * math.asin(chord / 2)

@@ -21,9 +21,10 @@ import torch
 from torch import Tensor
 
 from geocore.healpix.arithmetic import (
-    cap_distance,
+    centre_of,
     longitude_of,
     nest_to_xyf,
+    ring_colatitude,
     ring_of,
     ring_to_xyf,
     xyf_to_nest,
@@ -107,26 +108,21 @@ def xyf2vec(nside: int, x: Tensor, y: Tensor, face: Tensor) -> Tensor:
     nside) / 3`` in the belt (Gorski et al., eqs. 4 to 9); the south mirrors the north.
     """
     _check_xyf(nside, x, y, face)
-    return _centre(nside, x, y, face)
+    return centre_of(nside, x, y, face)
 
 
 def pix2vec(nside: int, pixel: Tensor, ordering: Ordering = "nested") -> Tensor:
     """Pixel number -> its centre, a unit vector ``(..., 3)`` in float64."""
-    return _centre(nside, *_pix2xyf(nside, pixel, ordering))
+    return centre_of(nside, *_pix2xyf(nside, pixel, ordering))
 
 
 def pix2ang(nside: int, pixel: Tensor, ordering: Ordering = "nested") -> tuple[Tensor, Tensor]:
-    """Pixel number -> colatitude in (0, pi) and longitude in [0, 2 pi) of its centre, float64.
-
-    From the distance to the nearer pole, ``1 - |z| = 2 sin(theta / 2)^2``, which loses nothing
-    where the cosine is flat.
-    """
+    """Pixel number -> colatitude in (0, pi) and longitude in [0, 2 pi) of its centre, float64."""
     x, y, face = _pix2xyf(nside, pixel, ordering)
     ring, length = ring_of(nside, x, y, face)
-    from_pole = 2 * (0.5 * cap_distance(nside, ring, length)).sqrt().asin()
     longitude = longitude_of(x, y, face, length).double() / length * (math.pi / 4)
     longitude = torch.where(longitude < 0, longitude + 2 * math.pi, longitude)
-    return torch.where(ring <= 2 * nside, from_pole, math.pi - from_pole), longitude
+    return ring_colatitude(nside, ring, length), longitude
 
 
 def pixel_numbers(
@@ -167,17 +163,6 @@ def _pix2xyf(nside: int, pixel: Tensor, ordering: Ordering) -> tuple[Tensor, Ten
     check_ordering(ordering)
     check_pixel(nside, pixel)
     return (nest_to_xyf if ordering == "nested" else ring_to_xyf)(nside, pixel)
-
-
-def _centre(nside: int, x: Tensor, y: Tensor, face: Tensor) -> Tensor:
-    ring, length = ring_of(nside, x, y, face)
-    from_pole = cap_distance(nside, ring, length)
-    z = 1 - from_pole
-    across = (from_pole * (1 + z)).sqrt()
-    longitude = longitude_of(x, y, face, length).double() / length * (math.pi / 4)
-    z = torch.where(ring <= 2 * nside, z, -z)
-    centre = [across * longitude.cos(), across * longitude.sin(), z]
-    return torch.stack(centre, dim=-1)
 
 
 def _check_xyf(nside: int, x: Tensor, y: Tensor, face: Tensor) -> None:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from geocore.healpix.arithmetic import locate, xyf_to_nest, xyf_to_ring
+from geocore.healpix.arithmetic import extent_of, height_of, locate, xyf_to_nest, xyf_to_ring
 from geocore.healpix.checks import Ordering, check_nside, check_ordering
 
 __all__ = ["ang2pix", "check_angles", "check_vectors", "pixel_radius", "vec2pix", "vec2xyf"]
@@ -21,8 +21,8 @@ def vec2xyf(nside: int, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     or above 1e150, whose square no float64 holds. Computed in float64 whatever comes.
     """
     check_nside(nside)
-    square = check_vectors(vectors)
-    x, y, z = vectors.double().unbind(-1)
+    x, y, z = check_vectors(vectors)
+    square = x * x + y * y + z * z
     z = z / square.sqrt()
     radius = (3 * (x * x + y * y) / (square * (1 + z.abs()))).sqrt()
     return locate(nside, z, radius, torch.atan2(y, x))
@@ -49,11 +49,7 @@ def ang2pix(
     check_nside(nside)
     check_ordering(ordering)
     theta, phi = check_angles(colatitude, longitude)
-    # With h = sin(theta / 2), theta from the nearer pole: 1 - |z| = 2 h^2.
-    half = (0.5 * torch.minimum(theta, math.pi - theta)).sin()
-    height = 1 - 2 * half * half
-    z = torch.where(theta <= math.pi / 2, height, -height)
-    x, y, face = locate(nside, z, math.sqrt(6) * half, phi)
+    x, y, face = locate(nside, *height_of(theta), phi)
     return (xyf_to_nest if ordering == "nested" else xyf_to_ring)(nside, x, y, face)
 
 
@@ -61,29 +57,21 @@ def pixel_radius(nside: int) -> float:
     """The furthest, in radians, that a direction lies from the centre of its pixel.
 
     It is the pole-ward corner of the pixels whose centres lie on the belt's edge, ``z = 2/3``.
-    The distance from ``(a, 0, h)`` to ``(c cos(p), c sin(p), 2/3)`` comes from the chord, since
-    the cosine of a small angle says little about it.
     """
-    check_nside(nside)
-    drop = (2 / nside - 1 / nside**2) / 3  # h - 2/3, with h = 1 - (1 - 1/nside)^2 / 3
-    height = 2 / 3 + drop
-    corner, centre = math.sqrt((1 - height) * (1 + height)), math.sqrt(5) / 3
-    turn = math.sin(math.pi / (8 * nside))
-    # corner - centre without cancellation: the difference of the squares over the sum.
-    inward = -drop * (4 / 3 + drop) / (corner + centre)
-    chord = math.sqrt(inward**2 + drop**2 + 4 * corner * centre * turn**2)
-    return 2 * math.asin(chord / 2)
+    return extent_of(check_nside(nside))
 
 
-def check_vectors(vectors: Tensor) -> Tensor:
-    """The squares of the vectors' lengths in float64; ``ValueError`` if one gives no direction."""
+def check_vectors(vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """x, y and z in float64, contiguous each; ``ValueError`` if a vector gives no direction."""
     if vectors.ndim == 0 or vectors.shape[-1] != 3:
         raise ValueError(f"vectors has shape {tuple(vectors.shape)}; expected (..., 3)")
-    x, y, z = vectors.double().unbind(-1)
-    square = x * x + y * y + z * z
-    if torch.compiler.is_compiling() or bool(((square > 1e-300) & (square < 1e300)).all()):
-        return square
-    raise ValueError("vectors has a zero or non-finite vector; expected directions")
+    # Stacked, so that what follows reads without gaps: three to four times as fast, compiled.
+    x, y, z = torch.stack(vectors.double().unbind(-1))
+    if not torch.compiler.is_compiling():
+        square = x * x + y * y + z * z
+        if not bool(((square > 1e-300) & (square < 1e300)).all()):
+            raise ValueError("vectors has a zero or non-finite vector; expected directions")
+    return x, y, z
 
 
 def check_angles(colatitude: Tensor, longitude: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from geocore.healpix.grid import ALL_FACES, check_faces, pixel_centres
+from geocore.healpix.interpolate import interp_weights
 from geocore.healpix.stencil import Stencil
 
 __all__ = ["MapRotation"]
@@ -16,13 +17,11 @@ __all__ = ["MapRotation"]
 class MapRotation(nn.Module):
     """``(R f)(d) = f(R^-1 d)`` for nested maps: each pixel interpolated at ``R^-1`` its centre.
 
-    The four nearest pixels of the two neighbouring rings are weighted as HEALPix's own
-    ``get_interpol`` does: weights are not negative and sum to one, so a constant stays constant.
+    The four nearest pixels of the two neighbouring rings are weighted as ``interp_weights`` does:
+    weights are not negative and sum to one, so a constant stays constant.
     Pixels of faces that the map has not are left out and the others' weights scaled up; where none
     is left the result is 0 and ``valid (npix,)`` is False. Interpolation smooths: only the turns
     of ``geocore.healpix.symmetry`` are exact. ``rotation`` is a matrix ``(3, 3)``.
-
-    Needs healpy (``pip install geocore[data]``).
     """
 
     valid: Tensor
@@ -35,19 +34,13 @@ class MapRotation(nn.Module):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        import healpy
-
         rotation = torch.as_tensor(rotation).detach().cpu().double()
         _check_rotation(rotation)
         faces = check_faces(faces)
         directions = pixel_centres(nside, faces) @ rotation
         x, y, z = directions.unbind(-1)
         colatitude, longitude = torch.atan2(torch.hypot(x, y), z), torch.atan2(y, x)
-        pixels, weights = healpy.get_interp_weights(
-            nside, colatitude.numpy(), longitude.numpy(), nest=True
-        )
-        index = torch.from_numpy(pixels).T.contiguous()
-        weight = torch.from_numpy(weights).T.contiguous().clamp(min=0)
+        index, weight = interp_weights(nside, colatitude, longitude)
 
         # From pixel numbers of the sphere to places in a map of these faces.
         first = torch.full((len(ALL_FACES),), -1)

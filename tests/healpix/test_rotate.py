@@ -15,9 +15,6 @@ from geocore.so3.rotation import quaternion_to_matrix, rotation_about_z
 from geocore.so3.sampling import random_rotations
 from geocore.testing import assert_parity
 
-pytest.importorskip("healpy")
-
-
 def some_rotations(count: int) -> torch.Tensor:
     return quaternion_to_matrix(random_rotations("so3", 3, np.arange(count)))
 
@@ -29,7 +26,7 @@ def test_quarter_turns_are_exact(faces: tuple[int, ...]) -> None:
     for turns in group:
         rotation = MapRotation(8, faces, group.matrix(turns), torch.float64)
         assert rotation.valid.all()
-        # 1e-12: healpy's weights at a centre are within some 1e-14 of zero and one.
+        # 1e-12: the weights at a centre are within some 1e-14 of zero and one.
         torch.testing.assert_close(rotation(maps), group.act(turns, maps), atol=1e-12, rtol=0)
 
 
