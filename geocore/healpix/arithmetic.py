@@ -126,6 +126,7 @@ def locate(
     where ``t`` or ``1 - t`` times ``radius`` is ``k / nside``, with ``t`` the part of a quadrant
     passed in longitude (Gorski et al., 2005, eqs. 19 to 22).
     """
+    bits, last = bits_of(nside), nside - 1
     quadrant = longitude * (2 / math.pi)
     quadrant = quadrant - 4 * (quadrant * 0.25).floor()
     quadrant = torch.where(quadrant < 4, quadrant, 0.0)  # a rounding up from just below 0
