@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from geocore.camera.lens import RadialCamera, valid_pixels
 from geocore.healpix.grid import ALL_FACES, check_faces
+from geocore.healpix.interpolate import interp_weights
 from geocore.healpix.locate import vec2pix
 from geocore.healpix.stencil import Stencil
 from geocore.so3.rotation import quaternion_to_matrix
@@ -262,12 +263,7 @@ def _check_maps(maps: Tensor, npix: int, mask: Tensor | None) -> None:
 
 def _interpolation(nside: int, points: Tensor) -> tuple[Tensor, Tensor]:
     """HEALPix's interpolation: four nested pixels and weights, ``(points, 4)`` each."""
-    import healpy
-
-    x, y, z = points.cpu().unbind(-1)
+    x, y, z = points.unbind(-1)
     colatitude, longitude = torch.atan2(torch.hypot(x, y), z), torch.atan2(y, x)
-    pixels, weights = healpy.get_interp_weights(
-        nside, colatitude.numpy(), longitude.numpy(), nest=True
-    )
-    index = torch.from_numpy(pixels).T.contiguous().to(points.device)
-    return index, torch.from_numpy(weights).T.contiguous().clamp(min=0).to(points)
+    pixels, weights = interp_weights(nside, colatitude, longitude)
+    return pixels.contiguous(), weights.contiguous()
