@@ -40,7 +40,7 @@ STAGE = Stage(
         "evaluate_pictures": Port("results/evaluate/pictures", "pictures"),
         "train": Port("results/train/metrics.json", "metrics"),
         "train_curve": Port("results/train/curve.csv", "plots"),
-        "resample_pictures": Port("results/resample", "pictures"),
+        "resample_pictures": Port("results/resample", "pictures", optional=True),
         "ensemble": Port("results/ensemble/metrics.json", "metrics", optional=True),
         "ensemble_curves": Port("results/ensemble/curves.csv", "plots", optional=True),
         "ntk": Port("results/ntk/metrics.json", "metrics", optional=True),

@@ -12,8 +12,9 @@ Verdict = Literal["better", "worse", ""]
 
 _DOWN = {
     "loss", "nll", "ece", "error", "errors", "brier", "mismatches", "rmse", "mae", "mse", "chamfer",
+    "absrel", "silog",
 }  # fmt: skip
-_UP = {"accuracy", "f1", "precision", "recall", "iou", "miou", "auroc", "auc", "r2"}
+_UP = {"accuracy", "f1", "precision", "recall", "iou", "miou", "auroc", "auc", "r2", "delta"}
 _SUMMARIES = ("mean", "max", "median")  # of what the word before says
 
 
@@ -27,6 +28,8 @@ def better_when(name: str) -> Literal["higher", "lower", ""]:
     if words & _DOWN:
         return "lower"
     if words & _UP:
+        return "higher"
+    if above and above[-1] == "iou":  # by class
         return "higher"
     if last in _SUMMARIES and above:
         return "lower" if "equivariance" in above else better_when(above[-1])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from geocore.report.comparison import Difference
 from geocore.report.curve_chart import curve_charts
 from geocore.report.directions import better_when
 from geocore.report.headline import MEASURES, headline
 from geocore.report.pictures import gallery
+from geocore.report.pixel_scores import PIXEL_MEASURES, pixel_scores
 from geocore.report.rendering import render
 from geocore.report.rows import gate_row, grouped, row_of
 from geocore.report.snapshot import Snapshot
@@ -51,6 +53,7 @@ def summary_page(results: Snapshot, title: str, sheets: Sequence[Sheet] = ()) ->
         measures=MEASURES.values(),
         ways=[better_when(measure) for measure in MEASURES],
         scores=_scores(results.metrics),
+        **_of_pixels(results.metrics),
         gates=[gate_row(gate) for gate in gates],
         failing=sum(not gate["passed"] for gate in results.gates.values()),
         charts=curve_charts([(results.name, results.curves)]),
@@ -72,6 +75,26 @@ def _scores(metrics: Mapping[str, float | None]) -> list[tuple[str, str, list[Sc
         (entry.predictor.name, entry.predictor.about, [column[place] for column in columns])
         for place, entry in enumerate(measured)
     ]
+
+
+def _of_pixels(metrics: Mapping[str, float | None]) -> dict[str, Any]:
+    """What the page says of a network that answers pixel by pixel: a row a view and grid."""
+    found = pixel_scores(metrics)
+    there = [name for name in PIXEL_MEASURES if any(name in row.values for row in found)]
+    columns = [
+        # No view is the best of all: they are of different pixels.
+        [replace(score, best=False) for score in _column(values, better_when(measure))]
+        for measure in there
+        for values in [[row.values.get(measure) for row in found]]
+    ]
+    return {
+        "pixel_measures": [PIXEL_MEASURES[name] for name in there],
+        "pixel_ways": [better_when(name) for name in there],
+        "pixel_scores": [
+            (row.view, row.grid, [column[place] for column in columns])
+            for place, row in enumerate(found)
+        ],
+    }
 
 
 def _column(values: Sequence[float | None], way: str) -> list[Score]:

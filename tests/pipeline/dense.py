@@ -65,7 +65,10 @@ _MODEL: dict[str, Any] = {
 
 
 def samples(camera: RadialCamera = CAMERA) -> dict[str, Any]:
-    """Columns of the planar table: every third sample of a split, every other one tilted."""
+    """Columns of the planar table: every third sample of a split, every other one tilted.
+
+    No image is 0 where it is valid, so that what the feed blanks out can be told.
+    """
     generator = np.random.default_rng(0)
     place = np.arange(COUNT)
     view = (place // 3 % 2).astype(np.uint8)
@@ -82,7 +85,7 @@ def samples(camera: RadialCamera = CAMERA) -> dict[str, Any]:
     label[generator.random(label.shape) < 0.05] = IGNORED
     depth = generator.uniform(2, 30, (COUNT, HEIGHT, WIDTH)).astype(np.float32)
     depth[label == 0] = 0
-    image = 60 * label[..., None].clip(0, 4) + generator.integers(0, 15, (*label.shape, 3))
+    image = 60 * label[..., None].clip(0, 4) + generator.integers(1, 16, (*label.shape, 3))
     blind = ~seen.numpy()
     # What lies outside the lens is there to be found out if it counts.
     label[:, blind], depth[:, blind] = 3, 1000.0
@@ -162,7 +165,7 @@ def write_project(
     params = read_yaml(ROOT / "params.yaml")
     params["evaluate"] |= {
         "batch_size": 2, "rotations": 1, "samples": 2, "calibration_bins": 5,
-        "invalid_classes": ["void"], "chamfer_points": 100,
+        "invalid_classes": ["void"], "chamfer_points": 5000,
     }  # fmt: skip
     params["gate"] = dict.fromkeys(params["gate"])
     params["runtime"] |= {"progress": False}

@@ -143,3 +143,17 @@ def test_a_broken_file_is_a_line(tmp_path: Path, written: str) -> None:
     assert run_gate(tmp_path, written) == [
         "results/evaluate/gates.json: holds no gates; expected what evaluate wrote"
     ]
+
+
+def test_bounds_on_pixels_are_held_against_the_headline() -> None:
+    dense: dict[str, Any] = {
+        "test": {"all": {"sphere": {"miou": 0.5}}}, "headline": {"miou": 0.5, "nll": 0.2}
+    }  # fmt: skip
+    found = gates("evaluate", dense, bounds(miou_min=0.45, depth_rmse_max=2.0, accuracy_min=0.9))
+    assert found["miou_min"]["passed"] is True
+    # Another task's: it could not be measured, and so does not pass.
+    for name in ("depth_rmse_max", "accuracy_min"):
+        assert found[name]["value"] is None
+        assert found[name]["passed"] is False
+        assert found[name]["reason"] == "it could not be measured"
+    assert gates("evaluate", METRICS, bounds(miou_min=0.5)) == {}
