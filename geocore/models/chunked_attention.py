@@ -51,7 +51,9 @@ def attend_in_chunks(
     """
     width = qkv.shape[-1] // 3 // heads
     layout = _Layout(heads, window, width**-0.5, probability)
-    out: Tensor = _Attend.apply(qkv, scale, bias, labels, factors, layout)
+    out: Tensor = _Attend.apply(  # type: ignore[no-untyped-call]
+        qkv, scale, bias, labels, factors, layout, torch.is_grad_enabled()
+    )
     return out
 
 
@@ -65,62 +67,63 @@ class _Attend(torch.autograd.Function):
         labels: Tensor | None,
         factors: Tensor | None,
         layout: _Layout,
+        differentiated: bool,
     ) -> Tensor:
         shape = _shape(qkv, layout)
         batch, windows, window, _, heads, width = shape
         parts = qkv.view(shape)
         out = qkv.new_empty(batch, windows, window, heads, width)
-        kept: Tensor | None = None
-        if layout.probability:
-            kept = qkv.new_empty(batch, windows, heads, window, window, dtype=torch.uint8)
+        kept: list[Tensor] = []
         for samples, some in _chunks(batch, windows, heads * window * window):
-            q, k, v = _split(parts[samples, some])
+            q, k, v = parts[samples, some].permute(3, 0, 1, 4, 2, 5).contiguous().unbind(0)
             if scale is not None:
-                q.mul_(scale / _norms(q))
-                k.div_(_norms(k))
+                q_norm, k_norm = _norms(q), _norms(k)
+                q.mul_(scale / q_norm)
+                k.div_(k_norm)
+                kept += [q_norm, k_norm]
             else:
                 q.mul_(layout.dot_scale)
+            kept += [q, k, v]
             weights = _weights(q, k, bias, _labels_of(some, labels, windows))
-            if kept is not None:
+            if layout.probability:
                 mask = keep_mask(tuple(weights.shape), layout.probability, weights)
-                kept[samples, some].copy_(mask)
+                kept.append(mask.to(torch.uint8))
                 weights.mul_(mask)
-                v.div_(keep_probability(layout.probability))
             if factors is not None:
                 weights.mul_(factors[samples, None])
-            out[samples, some].copy_((weights @ v).transpose(2, 3))
-        ctx.save_for_backward(qkv, scale, bias, labels, factors, kept)
-        ctx.layout = layout
+            mixed = weights @ v
+            if layout.probability:
+                mixed.div_(keep_probability(layout.probability))
+            out[samples, some].copy_(mixed.transpose(2, 3))
+            if not differentiated:
+                kept.clear()
+        ctx.save_for_backward(scale, bias, labels, factors, *kept)
+        ctx.layout, ctx.shape = layout, shape
         return out.view(batch, windows * window, heads * width)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        qkv, scale, bias, labels, factors, kept = ctx.saved_tensors
+        scale, bias, labels, factors, *kept = ctx.saved_tensors
         layout: _Layout = ctx.layout
-        shape = _shape(qkv, layout)
-        batch, windows, window, _, heads, width = shape
-        parts, above = qkv.view(shape), gradient.reshape(batch, windows, window, heads, width)
-        below = torch.empty_like(parts)
+        batch, windows, window, _, heads, width = ctx.shape
+        above = gradient.reshape(batch, windows, window, heads, width)
+        below = gradient.new_empty(ctx.shape)
         to_scale = None if scale is None else torch.zeros_like(scale)
         to_bias = None if bias is None else torch.zeros_like(bias)
+        stored = iter(kept)
         for samples, some in _chunks(batch, windows, heads * window * window):
-            q, k, v = _split(parts[samples, some])
-            q_norm = k_norm = None
-            if scale is not None:
-                q_norm, k_norm = _norms(q), _norms(k)
-                q.mul_(scale / q_norm)
-                k.div_(k_norm)
-            else:
-                q.mul_(layout.dot_scale)
+            norms = None if scale is None else (next(stored), next(stored))
+            q, k, v = next(stored), next(stored), next(stored)
             weights = _weights(q, k, bias, _labels_of(some, labels, windows))
             into = above[samples, some].transpose(2, 3).contiguous()
             mask = None
-            if kept is not None:
-                mask = kept[samples, some].to(weights.dtype)
+            if layout.probability:
+                mask = next(stored).to(weights.dtype)
                 into.div_(keep_probability(layout.probability))
             if factors is not None:
-                mask = factors[samples, None] if mask is None else mask.mul_(factors[samples, None])
+                mine = factors[samples, None]
+                mask = mine if mask is None else mask.mul_(mine)
             to_weights = into @ v.mT
             dropped = weights
             if mask is not None:
@@ -132,19 +135,30 @@ class _Attend(torch.autograd.Function):
             if to_bias is not None:
                 to_bias += to_logits.sum(dim=(0, 1))
             to_q, to_k = to_logits @ k, to_logits.mT @ q
-            if scale is not None and to_scale is not None:
-                # Of s q / |q|: only what stands across q goes on; what lies along it is the scale's.
-                along = (to_q * q).sum(-1, keepdim=True)
+            if norms is not None and scale is not None and to_scale is not None:
+                to_q, along = _through_normalisation(to_q, q, norms[0], scale)
                 to_scale += along.sum(dim=(0, 1, 3))[..., None] / scale
-                along.div_(scale.square()).mul_(q_norm > SMALLEST_NORM)
-                to_q.sub_(q.mul_(along)).mul_(scale / q_norm)
-                along = (to_k * k).sum(-1, keepdim=True).mul_(k_norm > SMALLEST_NORM)
-                to_k.sub_(k.mul_(along)).div_(k_norm)
+                to_k, _ = _through_normalisation(to_k, k, norms[1], None)
             else:
                 to_q.mul_(layout.dot_scale)
             for number, part in enumerate((to_q, to_k, to_v)):
                 below[samples, some, :, number].copy_(part.transpose(2, 3))
-        return below.view(qkv.shape), to_scale, to_bias, None, None, None
+        to_qkv = below.view(batch, windows * window, 3 * heads * width)
+        return to_qkv, to_scale, to_bias, None, None, None, None
+
+
+def _through_normalisation(
+    gradient: Tensor, unit: Tensor, norm: Tensor, scale: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """From the gradient of u = s x / |x| to that of x, and the part of it along u, times s^2.
+
+    Only what stands across x changes u: g - u (u g) / s^2, times s / |x|.
+    """
+    along = (gradient * unit).sum(-1, keepdim=True)
+    share = along * (norm > SMALLEST_NORM)
+    if scale is None:
+        return gradient.sub_(unit * share).div_(norm), along
+    return gradient.sub_(unit * share.div_(scale.square())).mul_(scale / norm), along
 
 
 def _shape(qkv: Tensor, layout: _Layout) -> tuple[int, int, int, int, int, int]:
@@ -166,14 +180,9 @@ def _chunks(batch: int, windows: int, weights: int) -> Iterator[tuple[slice, sli
             yield slice(sample, sample + 1), slice(first, min(first + most, windows))
 
 
-def _split(parts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """q, k and v, each ``(batch, windows, heads, window, width)``, copied."""
-    q, k, v = parts.permute(3, 0, 1, 4, 2, 5).contiguous().unbind(0)
-    return q, k, v
-
-
 def _norms(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_(min=SMALLEST_NORM)
+    norms: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return norms.clamp_(min=SMALLEST_NORM)
 
 
 def _labels_of(some: slice, labels: Tensor | None, windows: int) -> Tensor | None:
@@ -192,4 +201,5 @@ def _weights(q: Tensor, k: Tensor, bias: Tensor | None, labels: Tensor | None) -
         same = torch.eq(labels[:, :, None], labels[:, None, :]).to(logits.dtype)
         # 1 -> 0 and 0 -> -inf, by arithmetic: filling by a mask takes ten times as long.
         logits[:, -len(labels) :].add_((same - 1).div_(same)[:, None])
-    return torch.softmax(logits, dim=-1, out=logits)
+    weights: Tensor = torch.softmax(logits, dim=-1, out=logits)
+    return weights

@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["DropPath", "ElementDropout", "keep_mask", "keep_probability", "uses_masks"]
+from geocore.models.products import by_hand
+
+__all__ = ["DropPath", "ElementDropout", "keep_mask", "keep_probability"]
 
 _LEVELS = 1 << 16
 
@@ -38,14 +40,6 @@ def keep_mask(shape: tuple[int, ...], probability: float, like: Tensor) -> Tenso
     return mask
 
 
-def uses_masks(x: Tensor) -> bool:
-    """Whether what is written by hand for the CPU applies to ``x``: masks, chunks.
-
-    A compiler makes its own, accelerators have fused kernels, and autocast picks dtypes.
-    """
-    return x.is_cpu and not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu")
-
-
 class ElementDropout(nn.Module):
     """Each number is dropped by itself with ``probability``, the rest is scaled up.
 
@@ -60,10 +54,10 @@ class ElementDropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.probability == 0:
             return x
-        if not uses_masks(x):
+        if not by_hand(x):
             return F.dropout(x, self.probability)
         mask = keep_mask(tuple(x.shape), self.probability, x)
-        out: Tensor = _Masked.apply(x, mask, 1 / keep_probability(self.probability))
+        out: Tensor = _Masked.apply(x, mask, 1 / keep_probability(self.probability))  # type: ignore[no-untyped-call]
         return out
 
 
@@ -77,24 +71,24 @@ class _Masked(torch.autograd.Function):
         return torch.mul(x, mask).mul_(scale)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (mask,) = ctx.saved_tensors
         return gradient * mask.to(gradient.dtype).mul_(ctx.scale), None, None
 
 
 class DropPath(nn.Module):
-    """A sample's residual branch is dropped with ``probability``, the rest is scaled up.
+    """x + branch, or x alone with ``probability``; a branch that is kept is scaled up.
 
-    Source: stochastic depth, arXiv:1603.09382.
+    Each sample draws for itself. Source: stochastic depth, arXiv:1603.09382.
     """
 
     def __init__(self, probability: float) -> None:
         super().__init__()
         self.probability = probability
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, branch: Tensor) -> Tensor:
         if not self.training or self.probability == 0:
-            return x
+            return x + branch
         keep = 1 - self.probability
-        mask = torch.empty(len(x), *[1] * (x.ndim - 1), dtype=x.dtype, device=x.device)
-        return x * mask.bernoulli_(keep).div_(keep)
+        factor = x.new_empty(len(x), *[1] * (x.ndim - 1)).bernoulli_(keep).div_(keep)
+        return torch.addcmul(x, branch, factor)

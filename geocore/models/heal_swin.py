@@ -83,7 +83,7 @@ class HealSwin(nn.Module):
 def _tiling(nside: int, faces: tuple[int, ...], params: ModelParams) -> Tiling:
     window = min(params.window, nside**2)
     plan = None
-    if params.shift not in (None, "none") and window > 1:
+    if params.shift is not None and params.shift != "none" and window > 1:
         plan = shift_plan(nside, faces, window, params.shift)
     return Tiling(len(faces) * nside**2, window, plan)
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from geocore.models.blocks import ChannelDropout
-from geocore.models.dropout import ElementDropout, keep_mask, keep_probability, uses_masks
+from geocore.models.dropout import ElementDropout, keep_mask, keep_probability
+from geocore.models.products import Linear, by_hand, linear, linear_gelu
 
 __all__ = ["Mlp"]
 
@@ -28,20 +29,21 @@ class Mlp(nn.Module):
 
     def __init__(self, channels: int, hidden: int, dropout: nn.Module) -> None:
         super().__init__()
-        self.expand = nn.Linear(channels, hidden)
-        self.contract = nn.Linear(hidden, channels)
+        self.expand = Linear(channels, hidden)
+        self.contract = Linear(hidden, channels)
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        if not uses_masks(x) or self._by_channel():
+        if not by_hand(x) or self._by_channel():
             plain: Tensor = self.contract(self.dropout(F.gelu(self.expand(x))))
             return plain
         dropout, probability = self.dropout, 0.0
         if self.training and isinstance(dropout, ElementDropout):
             probability = dropout.probability
         expand, contract = self.expand, self.contract
-        out: Tensor = _Mlp.apply(
-            x, expand.weight, expand.bias, contract.weight, contract.bias, probability
+        maps = (expand.weight, expand.bias, contract.weight, contract.bias)
+        out: Tensor = _Mlp.apply(  # type: ignore[no-untyped-call]
+            x, *maps, probability, torch.is_grad_enabled()
         )
         return out
 
@@ -60,51 +62,57 @@ class _Mlp(torch.autograd.Function):
         contract: Tensor,
         contract_bias: Tensor,
         probability: float,
+        differentiated: bool,
     ) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
-        differentiated = any(ctx.needs_input_grad)
-        hidden = rows.new_empty(len(rows) if differentiated else 0, len(expand))
-        kept = hidden.new_empty(hidden.shape, dtype=torch.uint8) if probability else None
-        out = rows.new_empty(len(rows), len(contract))
+        ctx.scale = 1 / keep_probability(probability)
+        out, kept = [], []
         for some in _chunks(len(rows), len(expand)):
-            inner = torch.addmm(expand_bias, rows[some], expand.mT)
             if differentiated:
-                hidden[some].copy_(inner)
-            inner = F.gelu(inner)
+                before = linear(rows[some], expand, expand_bias)
+                kept.append(before)
+                inner = F.gelu(before)
+            else:
+                inner = linear_gelu(rows[some], expand, expand_bias)
             if probability:
                 mask = keep_mask(tuple(inner.shape), probability, inner)
                 inner.mul_(mask)
-                if kept is not None and differentiated:
-                    kept[some].copy_(mask)
-            scale = 1 / keep_probability(probability)
-            torch.addmm(contract_bias, inner, contract.mT, alpha=scale, out=out[some])
-        ctx.save_for_backward(rows, hidden, kept, expand, contract)
-        ctx.scale = 1 / keep_probability(probability)
-        return out.view(*x.shape[:-1], len(contract))
+                if differentiated:
+                    kept.append(mask.to(torch.uint8))
+                out.append(linear(inner, contract).mul_(ctx.scale).add_(contract_bias))
+            else:
+                out.append(linear(inner, contract, contract_bias))
+        ctx.save_for_backward(rows, expand, contract, *kept)
+        ctx.masked = probability > 0
+        return torch.cat(out).view(*x.shape[:-1], len(contract))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        rows, hidden, kept, expand, contract = ctx.saved_tensors
+        rows, expand, contract, *kept = ctx.saved_tensors
         above = gradient.reshape(len(rows), -1)
-        below = torch.empty_like(rows)
         to_expand, to_contract = torch.zeros_like(expand), torch.zeros_like(contract)
         to_expand_bias = expand.new_zeros(len(expand))
+        below = []
+        stored = iter(kept)
         for some in _chunks(len(rows), len(expand)):
-            into = above[some] * ctx.scale
-            inner = F.gelu(hidden[some])
-            to_inner = into @ contract
-            if kept is not None:
-                mask = kept[some].to(inner.dtype)
+            before = next(stored)
+            inner = F.gelu(before)
+            into = above[some]
+            if ctx.masked:
+                into = into * ctx.scale
+                mask = next(stored).to(inner.dtype)
                 inner.mul_(mask)
-                to_inner.mul_(mask)
+                to_inner = linear(into, contract.mT).mul_(mask)
+            else:
+                to_inner = linear(into, contract.mT)
             to_contract.addmm_(into.mT, inner)
-            to_hidden = torch.ops.aten.gelu_backward(to_inner, hidden[some])
-            to_expand.addmm_(to_hidden.mT, rows[some])
-            to_expand_bias += to_hidden.sum(0)
-            torch.mm(to_hidden, expand, out=below[some])
-        to_bias = above.sum(0)
-        return below.view(gradient.shape), to_expand, to_expand_bias, to_contract, to_bias, None
+            to_before = torch.ops.aten.gelu_backward(to_inner, before)
+            to_expand.addmm_(to_before.mT, rows[some])
+            to_expand_bias += to_before.sum(0)
+            below.append(linear(to_before, expand.mT))
+        to_x = torch.cat(below).view(gradient.shape)
+        return to_x, to_expand, to_expand_bias, to_contract, above.sum(0), None, None
 
 
 def _chunks(rows: int, hidden: int) -> list[slice]:

@@ -18,7 +18,7 @@ def permute(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
     """
     if torch.compiler.is_compiling():  # the compiler fuses a gather into what reads it
         return x[:, order]
-    out: Tensor = _Permute.apply(x, order, inverse)
+    out: Tensor = _Permute.apply(x, order, inverse)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -36,6 +36,6 @@ class _Permute(torch.autograd.Function):
         ctx.save_for_backward(*inputs[1:])
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         order, inverse = ctx.saved_tensors
         return permute(gradient, inverse, order), None, None

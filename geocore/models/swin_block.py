@@ -48,10 +48,12 @@ class SwinBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.post:
-            x = x + self.drop_path(self.attention_norm(self.dropout(self.attend(x))))
-            return x + self.drop_path(self.mlp_norm(self.dropout(self.mlp(x))))
-        x = x + self.drop_path(self.dropout(self.attend(self.attention_norm(x))))
-        return x + self.drop_path(self.dropout(self.mlp(self.mlp_norm(x))))
+            x = self.drop_path(x, self.attention_norm(self.dropout(self.attend(x))))
+            x = self.drop_path(x, self.mlp_norm(self.dropout(self.mlp(x))))
+        else:
+            x = self.drop_path(x, self.dropout(self.attend(self.attention_norm(x))))
+            x = self.drop_path(x, self.dropout(self.mlp(self.mlp_norm(x))))
+        return x
 
     def attend(self, x: Tensor) -> Tensor:
         """Attention in the windows, from tokens to tokens."""

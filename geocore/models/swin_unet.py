@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from geocore.config.model import ModelParams
 from geocore.models.blocks import PatchEmbedding, PatchMerging
 from geocore.models.initial import initialise
+from geocore.models.products import Linear
 from geocore.models.swin_block import SwinBlock, make_dropout
 from geocore.models.tiling import Tiling, Windows
 
@@ -28,7 +29,7 @@ class PatchExpanding(nn.Module):
 
     def __init__(self, channels: int, children: int) -> None:
         super().__init__()
-        self.expand = nn.Linear(channels, 4 * children, bias=False)
+        self.expand = Linear(channels, 4 * children, bias=False)
         self.norm = nn.LayerNorm(children)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -38,7 +39,7 @@ class PatchExpanding(nn.Module):
 
 
 class SwinUnet(nn.Module):
-    """Pixels ``(batch, 4 tokens, c)`` to ``(batch, 4 tokens, outputs)``, or to ``(batch, outputs)``.
+    """Pixels ``(batch, 4 tokens, c)`` -> ``(batch, 4 tokens, outputs)`` or ``(batch, outputs)``.
 
     Patch embedding joins 4 consecutive pixels to a token. Stage i has ``tilings[i].tokens`` tokens
     of 2^i ``embed`` channels; merging joins 4 consecutive tokens. Every other block of a stage
@@ -103,13 +104,13 @@ class SwinUnet(nn.Module):
             self.decoder, self.expands, self.joins = (nn.ModuleList() for _ in range(3))
             for stage in reversed(stages[:-1]):
                 self.expands.append(PatchExpanding(widths[stage + 1], widths[stage]))
-                self.joins.append(nn.Linear(2 * widths[stage], widths[stage]))
+                self.joins.append(Linear(2 * widths[stage], widths[stage]))
                 self.decoder.append(blocks(stage))
             self.decoder_norm = nn.LayerNorm(params.embed)
             self.to_pixels = PatchExpanding(params.embed, params.embed)
-            self.head = nn.Linear(params.embed, outputs, bias=False)
+            self.head = Linear(params.embed, outputs, bias=False)
         else:
-            self.head = nn.Linear(widths[-1], outputs)
+            self.head = Linear(widths[-1], outputs)
         initialise(self, seed)
 
     def initialise(self, generator: torch.Generator) -> None:

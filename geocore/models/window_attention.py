@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geocore.models.chunked_attention import SMALLEST_NORM, attend_in_chunks
-from geocore.models.dropout import uses_masks
+from geocore.models.products import Linear, by_hand
 
 __all__ = ["WindowAttention", "attend"]
 
@@ -112,8 +112,8 @@ class WindowAttention(nn.Module):
             raise ValueError(f"pairs has shape {tuple(pairs.shape)}; expected {(window, window)}")
         self.heads, self.window, self.entries = heads, window, entries
         self.dropout, self.dropout_kind = dropout, dropout_kind
-        self.qkv = nn.Linear(channels, 3 * channels)
-        self.out = nn.Linear(channels, channels)
+        self.qkv = Linear(channels, 3 * channels)
+        self.out = Linear(channels, channels)
         self.log_scale = nn.Parameter(torch.zeros(heads, 1, 1)) if cosine else None
         self.bias_table = nn.Parameter(torch.zeros(heads, entries)) if bias else None
         self.register_buffer("pairs", pairs, persistent=False)
@@ -126,11 +126,11 @@ class WindowAttention(nn.Module):
             nn.init.constant_(self.log_scale, math.log(10.0))
 
     def bias(self) -> Tensor | None:
-        """b of each head and pair of slots, ``(heads, window, window)``."""
+        """The bias of each head and pair of slots, ``(heads, window, window)``."""
         return None if self.bias_table is None else self._by_pair(self.bias_table)
 
     def scale(self) -> Tensor | None:
-        """s of each head, ``(heads, 1, 1)``; None for dot products."""
+        """The scale of each head, ``(heads, 1, 1)``; None for dot products."""
         if self.log_scale is None:
             return None
         return self.log_scale.clamp(max=_LARGEST_LOG_SCALE).exp()
@@ -142,7 +142,7 @@ class WindowAttention(nn.Module):
             drawn = x.new_empty(len(x), self.heads, self.entries).bernoulli_(1 - probability)
             factors = self._by_pair(drawn.div_(1 - probability))
             probability = 0.0
-        core = attend_in_chunks if uses_masks(x) else attend
+        core = attend_in_chunks if by_hand(x) else attend
         mixed = core(
             self.qkv(x),
             self.heads,
