@@ -17,7 +17,6 @@ CHARTS = {"confusion", "kept", "reliability"}
     ("kind", "task", "names"),
     [
         (MAPS, "segmentation", {"upright", "tilted", "iou", "equivariance"}),
-        (MAPS, "depth", {"upright", "tilted", "clouds", "ranges", "equivariance"}),
         (IMAGES, "depth", {"samples", "clouds", "ranges"}),
     ],
 )

@@ -90,7 +90,7 @@ def write_model(
 
 def write_dvc(root: Path, *, with_companions: bool) -> None:
     stages = read_yaml(ROOT / "dvc.yaml")
-    optional = [port.path for port in STAGE.takes.values() if port.optional]
+    optional = [p.path for p in STAGE.takes.values() if p.optional and not p.choice]
     deps = [dep for dep in stages["stages"]["evaluate"]["deps"] if dep not in optional]
     stages["stages"]["evaluate"]["deps"] = deps + optional * with_companions
     (root / "dvc.yaml").write_text(yaml.safe_dump(stages))
@@ -284,7 +284,7 @@ def test_faces_that_turns_do_not_keep(root: Path) -> None:
     write_table(root, some)
     write_model(root, some)
     metrics = run_evaluate(root)
-    reason = "faces is (0, 1, 4); expected a set that 90 degrees keep"
+    reason = "faces is (0, 1, 4); expected a set that 90 degrees keeps"
     assert metrics["equivariance"]["quarter_turn"] is None
     assert metrics["equivariance"]["quarter_turn_reason"] == reason
     assert "logits" in metrics["equivariance"]["so3"]
