@@ -59,11 +59,6 @@ class Cell:
             image.append((4 * (face // 4) + (face + quarters) % 4) * per_face + number)
         return Cell(self.places, tuple(image), self.turns)
 
-    def split(self) -> tuple[Cell, Cell]:
-        """Its first block, and the others."""
-        first = Cell(self.places[:1], self.blocks[:1], self.turns[:1])
-        return first.upright(), Cell(self.places[1:], self.blocks[1:], self.turns[1:]).upright()
-
 
 @dataclass(frozen=True)
 class Seam:

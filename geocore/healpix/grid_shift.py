@@ -72,6 +72,7 @@ def grid_shift(nside: int, faces: tuple[int, ...], side: int) -> tuple[Tensor, T
 
 
 def _whole(blocks: Tensor, turns: Tensor | None = None) -> _Rows:
+    """Windows of one cell each."""
     nothing = torch.zeros_like(blocks)
     return blocks, nothing if turns is None else turns, nothing
 

@@ -27,7 +27,7 @@ def pack(
     ``cells``: one of each orbit of a cyclic group of ``order`` 1, 2 or 4, no cell of which is
     fixed by a rotation; ``image(cell, k)`` is a cell rotated by its k-th element. All orbits
     together have a multiple of four blocks. ``touch`` says whether two cells have neighbouring
-    blocks; where there is a choice, a window's cells do not.
+    blocks: of those that could stand beside a cell, one that does not touch it is taken first.
 
     A cell of three blocks takes a single block beside it. Where these run out, first diagonal
     pairs are cut, then pairs, then cells of three; nothing else is ever cut but a diagonal pair

@@ -88,7 +88,7 @@ def shift_plan(nside: int, faces: Sequence[int], window: int, strategy: Strategy
     )
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=16)
 def _plan(nside: int, faces: tuple[int, ...], window: int, strategy: str) -> ShiftPlan:
     tokens = len(faces) * nside**2
     if window == 1:

@@ -178,3 +178,6 @@ def test_any_set_of_faces(step: int) -> None:
         diagonal = any(size[c] == 2 and c not in linked for c in range(len(size)))
         surplus = int((size == 3).sum() - (size == 1).sum())
         assert cuts <= max(surplus, 0) + diagonal, faces
+
+        plan, tokens = shift_plan(nside, faces, nside**2, "grid"), len(cell)
+        assert torch.equal(plan.permutation.sort().values, torch.arange(tokens)), faces

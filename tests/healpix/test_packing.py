@@ -82,6 +82,15 @@ def test_cells_stay_whole(shapes: dict[str, int], cuts: int, order: int) -> None
     assert packed(cells(**shapes), order)[1] == cuts
 
 
+def test_of_three_blocks_an_end_is_cut_off() -> None:
+    """What stays together has a shared edge: the block in the middle and one beside it."""
+    (middle, *ends) = cells(triple=1)[0].blocks
+    windows, _ = packed(cells(triple=1), 4)
+    (kept,) = {cell.blocks for window in windows for cell in window if middle in cell.blocks}
+    assert kept in [(middle, end) for end in ends]
+    assert len(windows) == 3
+
+
 def test_cells_stand_beside_each_other() -> None:
     """A pair moves across its own direction; only what does not fit so is turned."""
     x, y, diagonal = cells(x=1)[0], cells(y=1)[0], cells(diagonal=1)[0]

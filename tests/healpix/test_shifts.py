@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
 import torch
 
 from geocore.healpix import shifts
+from geocore.healpix.cells import period_of
 from geocore.healpix.grid import nest2xyf, pixel_centres
 from geocore.healpix.shifts import STRATEGIES, Strategy, shift_plan
 from geocore.healpix.symmetry import quarter_turn
@@ -60,34 +62,50 @@ def test_who_may_attend_is_joined_by_neighbours_inside_the_window(
         assert inside.shape == attending.shape
 
 
-@every_strategy
-@pytest.mark.parametrize("faces", [*FACE_SETS[1:4], (4, 5, 6, 7), (0, 2, 4, 6, 9, 11)], ids=str)
-@every_size
-def test_it_commutes_with_every_turn_that_keeps_the_faces(
-    nside: int, window: int, faces: tuple[int, ...], strategy: Strategy
+def assert_commutes(
+    nside: int, window: int, faces: tuple[int, ...], strategy: Strategy, turns: int
 ) -> None:
     """Windows go to windows, labels to labels, and differences of positions stay."""
     plan, side = shift_plan(nside, faces, window, strategy), round(window**0.5)
     labels, masked = all_labels(plan, window), torch.zeros(len(plan.permutation) // window)
     masked[plan.masked] = 1
     position = torch.stack(nest2xyf(side, torch.arange(window))[:2])
-    for turns in (1, 2, 3) if len(faces) % 4 == 0 and faces != (0, 2, 4, 6) else (2,):
-        # The token at p comes from turned[p], so that a token t goes to where turned is t.
-        image = quarter_turn(nside, faces, turns).argsort()
-        slot = plan.inverse[image[plan.permutation]].reshape(-1, window)
-        target, slot = slot // window, slot % window
-        assert torch.equal(target, target[:, :1].expand_as(target))
-        assert torch.equal(masked[target[:, 0]], masked)
-        there = labels[target[:, 0]].gather(1, slot)
-        for row in plan.masked.tolist():
-            equal = labels[row, :, None] == labels[row]
-            assert torch.equal(equal, there[row, :, None] == there[row])
-        step = position[:, slot] - position[:, None]
-        for label in range(int(labels.max()) + 1):
-            chosen = labels == label
-            first = chosen.long().argmax(dim=1)
-            origin = step.gather(2, first.expand(2, 1, -1).transpose(1, 2))
-            assert ((step == origin) | ~chosen).all()
+    # The token at p comes from turned[p], so a token t goes to where turned is t.
+    image = quarter_turn(nside, faces, turns).argsort()
+    slot = plan.inverse[image[plan.permutation]].reshape(-1, window)
+    target, slot = slot // window, slot % window
+    assert torch.equal(target, target[:, :1].expand_as(target))
+    assert torch.equal(masked[target[:, 0]], masked)
+    there = labels[target[:, 0]].gather(1, slot)
+    for row in plan.masked.tolist():
+        equal = labels[row, :, None] == labels[row]
+        assert torch.equal(equal, there[row, :, None] == there[row])
+    step = position[:, slot] - position[:, None]
+    for label in range(int(labels.max()) + 1):
+        chosen = labels == label
+        first = chosen.long().argmax(dim=1)
+        origin = step.gather(2, first.expand(2, 1, -1).transpose(1, 2))
+        assert ((step == origin) | ~chosen).all()
+
+
+@every_strategy
+@pytest.mark.parametrize("faces", [*FACE_SETS[1:4], (4, 5, 6, 7), (0, 2, 4, 6, 9, 11)], ids=str)
+@every_size
+def test_it_commutes_with_every_turn_that_keeps_the_faces(
+    nside: int, window: int, faces: tuple[int, ...], strategy: Strategy
+) -> None:
+    for turns in (2,) if period_of(faces) == 2 else (1, 2, 3):
+        assert_commutes(nside, window, faces, strategy, turns)
+
+
+@every_strategy
+def test_it_commutes_on_every_set_that_a_turn_keeps(strategy: Strategy) -> None:
+    every = (faces for size in range(1, 13) for faces in itertools.combinations(range(12), size))
+    kept = [faces for faces in every if period_of(faces) < 4]
+    assert len(kept) == 63
+    for faces in kept:
+        for window in (4, 16):
+            assert_commutes(4, window, faces, strategy, period_of(faces))
 
 
 @every_strategy
