@@ -30,7 +30,7 @@ from geocore.healpix.grid import (
 from geocore.healpix.locate import vec2pix
 from geocore.runs.atomic import write_bytes
 
-__all__ = ["View", "colours", "mollweide", "montage", "orthographic", "write_png"]
+__all__ = ["View", "ahead", "colours", "mollweide", "montage", "orthographic", "write_png"]
 
 Picture = npt.NDArray[np.uint8]
 
@@ -146,6 +146,20 @@ def orthographic(
     depth = (1 - square).clamp(min=0).sqrt()
     directions = x[..., None] * west + y[..., None] * north + depth[..., None] * ahead
     return _view(nside, directions, square <= 1)
+
+
+def ahead(nside: int, frame: Tensor, *, size: int = 400) -> View:
+    """The half of the sphere before a camera, as it sees it: a disc in a picture ``(size, size)``.
+
+    ``frame (3, 3)`` takes the camera's frame (x to the right, y down, z along the axis) to the
+    sphere's, so the image's *up* is up wherever the camera looks.
+    """
+    if frame.shape != (3, 3):
+        raise ValueError(f"frame has shape {tuple(frame.shape)}; expected (3, 3)")
+    x, y = _plane(size, size)
+    square = x * x + y * y
+    depth = (1 - square).clamp(min=0).sqrt()
+    return _view(nside, torch.stack([x, -y, depth], dim=-1) @ frame.T.double(), square <= 1)
 
 
 def montage(pictures: Sequence[Picture], captions: Sequence[str], columns: int) -> Picture:

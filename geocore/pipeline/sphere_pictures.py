@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from geocore.data.table import IGNORED, Table
-from geocore.healpix.draw import mollweide, montage, orthographic, write_png
+from geocore.healpix.draw import ahead, mollweide, montage, orthographic, write_png
 from geocore.pipeline.palette import coloured
 from geocore.runs.atomic import replacing
 from geocore.so3.rotation import quaternion_to_matrix
@@ -30,31 +30,36 @@ def draw_samples(table: Table, folder: Path) -> None:
     """Write ``folder`` with ``mollweide.png`` and ``orthographic.png``, replacing it as a whole.
 
     The Mollweide views show where on the sphere the images lie, all of them alike; an
-    orthographic view looks along its own image's optical axis. Below the images of a dense table
-    stand their labels, a colour a class, and their depth.
+    orthographic view looks along its own image's optical axis, north up. Below the images of a
+    dense table stand their labels, a colour a class, and their depth, all as the camera saw them.
     """
     kind = table.info.type
     if kind.nside is None or kind.faces is None or kind.ordering is None:
         raise ValueError(f"table has type {kind}; expected HEALPix maps")
     rows = _rows(table)
-    axes = quaternion_to_matrix(torch.from_numpy(table.column("rotation")[rows]))[..., 2]
+    frames = quaternion_to_matrix(torch.from_numpy(table.column("rotation")[rows]))
+    axes = frames[..., 2]
     colatitudes = torch.rad2deg(torch.acos(axes[:, 2].clamp(-1, 1))).tolist()
     longitudes = torch.rad2deg(torch.atan2(axes[:, 1], axes[:, 0])).tolist()
     alike = table.info.camera is not None and table.info.camera.rotation == "none"
     middle = longitudes[0] if alike else 0.0
     sphere = mollweide(kind.nside, longitude=middle, width=_MOLLWEIDE_WIDTH)
-    directions = list(zip(colatitudes, longitudes, strict=True))
-    ahead = {
-        (theta, phi): orthographic(kind.nside, colatitude=theta, longitude=phi, size=_DISC_SIZE)
-        for theta, phi in set(directions)
-    }
+    if kind.label_kind == "mask":  # as the camera saw it, at the poles too
+        views = [ahead(kind.nside, frame, size=_DISC_SIZE) for frame in frames]
+    else:
+        directions = list(zip(colatitudes, longitudes, strict=True))
+        upright = {
+            at: orthographic(kind.nside, colatitude=at[0], longitude=at[1], size=_DISC_SIZE)
+            for at in set(directions)
+        }
+        views = [upright[at] for at in directions]
     whole, discs, captions = [], [], []
     for layer in _layers(table, rows):
         captions += layer.captions
-        for values, seen, direction in zip(layer.values, layer.seen, directions, strict=True):
+        for values, seen, view in zip(layer.values, layer.seen, views, strict=True):
             shown = (values, kind.faces, kind.ordering, seen, layer.limits)
             whole.append(sphere.paint(*shown))
-            discs.append(ahead[direction].paint(*shown))
+            discs.append(view.paint(*shown))
     columns = _COLUMNS if kind.label_kind != "mask" else len(rows)
     with replacing(folder) as temporary:
         write_png(temporary / "mollweide.png", montage(whole, captions, columns))

@@ -24,7 +24,7 @@ MAPS = TableType(
 def table_of(folder: Path, kind: TableType, camera: Camera | None) -> Table:
     info = TableInfo(kind, "made", camera=camera)
     folder.mkdir()
-    columns = {
+    columns: dict[str, np.ndarray] = {
         "sample": np.zeros(1, np.int64), "split": np.zeros(1, np.uint8),
         "image": np.zeros((1, *kind.shape), np.uint8),
     }  # fmt: skip

@@ -10,6 +10,7 @@ import torch
 
 from geocore.healpix.draw import (
     Picture,
+    ahead,
     colours,
     mollweide,
     montage,
@@ -42,6 +43,19 @@ def test_north_is_up_and_east_is_left_as_seen_from_the_centre(kind: str) -> None
     assert at(picture, 0.05, 0.8)[0] > 210 and at(picture, 0.05, -0.8)[0] < 60
     assert at(picture, -0.45, 0.05)[1] > 170 and at(picture, 0.45, 0.05)[1] < 85
     assert at(picture, 0.05, 0.05)[2] > 245
+
+
+def test_a_camera_that_stands_upright_sees_what_the_map_of_the_sky_shows() -> None:
+    """Looking at longitude 0 on the equator: right is west, down is south, and ahead is x."""
+    frame = torch.tensor([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+    one, other = ahead(32, frame, size=200), orthographic(32, size=200)
+    assert float((one.pixels == other.pixels).double().mean()) > 0.999  # but for rounding
+    rolled = ahead(32, frame @ torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]), size=200)
+    picture = rolled.paint(compass())
+    # The camera leans to the right, so the north goes to the left.
+    assert at(picture, -0.8, 0.05)[0] > 210 and at(picture, 0.8, 0.05)[0] < 60
+    with pytest.raises(ValueError, match=r"frame has shape \(4,\); expected \(3, 3\)"):
+        ahead(32, torch.zeros(4))
 
 
 def test_a_point_of_known_longitude_and_latitude() -> None:

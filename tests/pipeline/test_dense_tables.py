@@ -20,7 +20,7 @@ from geocore.camera.sampling import sample_reference
 from geocore.config.data import DataParams
 from geocore.data import table as table_module
 from geocore.data.scenes.classes import CLASSES
-from geocore.data.sources import camvid
+from geocore.data.sources.masks import read_mask
 from geocore.data.table import IGNORED, Table, TableWriter
 from geocore.data.tabletype import Camera, TableInfo, TableType
 from geocore.errors import UserError
@@ -206,7 +206,7 @@ def write_lens(root: Path, valid: np.ndarray | None = None, posed: bool = True) 
     info = TableInfo(kind, "made", ("a", "b"), camera)
     level = np.array([3, 200], np.uint8)[:, None, None]
     picture = np.where(seen & inside, level, 77)  # what is not seen must not come through
-    columns = {
+    columns: dict[str, np.ndarray] = {
         "sample": np.arange(2), "split": np.zeros(2, np.uint8), "valid": seen,
         "image": np.repeat(picture[..., None], 3, axis=3).astype(np.uint8),
         "label": np.where(seen & inside, 1, 0).astype(np.uint8),
@@ -367,7 +367,7 @@ def test_a_camera_of_another_size_is_refused(tmp_path: Path) -> None:
     )
     folder = tmp_path / "data/raw"
     folder.mkdir(parents=True)
-    columns = {
+    columns: dict[str, np.ndarray] = {
         "sample": np.arange(2), "split": np.zeros(2, np.uint8), "image": blobs(2, 4, 4),
         "label": np.zeros((2, 16), np.uint8),
     }  # fmt: skip
@@ -386,15 +386,15 @@ def test_an_interrupted_fetch_goes_on_where_it_was(
     save_camvid(tmp_path / "drive")
     monkeypatch.setattr(table_module, "_PART_BYTES", 12 * 16 * 8 * 2)  # nine images in parts of two
     whole, _ = fetched(tmp_path / "whole", CAMVID | {"path": str(tmp_path / "drive")})
-    read, real = [], camvid.read_mask
+    read: list[str] = []
 
     def counted(path: Path) -> Any:
         read.append(path.name)
         if len(read) == 6:
             raise KeyboardInterrupt
-        return real(path)
+        return read_mask(path)
 
-    monkeypatch.setattr(camvid, "read_mask", counted)
+    monkeypatch.setattr("geocore.data.sources.camvid.read_mask", counted)
     with pytest.raises(KeyboardInterrupt):
         fetched(tmp_path, CAMVID)
     assert len(list(tmp_path.glob("work/**/part-*.arrow"))) == 2

@@ -109,8 +109,8 @@ def test_mask_labels_are_taken_from_the_containing_pixel(tmp_path: Path, rotatio
     assert labels.shape == (4, 192) and labels.dtype == torch.uint8
     assert (labels[~valid] == IGNORED).all()
     plane = Table.open(tmp_path / "data/projected")
-    assert plane.info.camera is not None
-    camera = Stereographic.from_angle_of_view(plane.info.camera.angle_of_view, height, width)
+    camera = table_camera(plane)
+    assert camera == Stereographic.from_angle_of_view(100.0, height, width)
     R = quaternion_to_matrix(torch.from_numpy(plane.column("rotation")))
     u, v, _ = camera.project(pixel_centres(4) @ R)
     column, row = (torch.floor(x + 0.5).long() for x in (u, v))
