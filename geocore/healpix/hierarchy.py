@@ -72,7 +72,7 @@ def ud_grade(
 
     Downwards: ``y[p] = mean of x over the valid pixels in p``, which keeps the integral of a map
     that is valid everywhere; a pixel without any is 0 and not valid. Upwards: every pixel takes
-    its parent's value. Up and down again gives the map back.
+    its parent's value, 0 if that is not valid. Up and down again gives the map back.
 
     ``valid`` is bool, ``(npix,)`` for all maps or ``(..., npix)``; invalid pixels may hold NaN.
     Returns the maps in their floating-point type and the validity in ``valid``'s shape but for the
@@ -93,6 +93,7 @@ def ud_grade(
         found = f"{valid.dtype} of shape {tuple(valid.shape)}"
         raise ValueError(f"valid is {found}; expected bool, ({npix},) or {tuple(x.shape[:-1])}")
 
+    x = torch.where(valid[..., None], x, 0.0)
     if ordering == "ring":
         back = ring_order(own, faces).argsort().to(x.device)
         x, valid = x[..., back, :], valid[..., back]
@@ -108,7 +109,7 @@ def ud_grade(
 
 
 def _means(x: Tensor, valid: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Means over the valid ones of each run of ``size`` pixels."""
-    kept = torch.where(valid[..., None], x, 0.0).unflatten(-2, (-1, size)).sum(dim=-2)
+    """Means over the valid ones of each run of ``size`` pixels; the others hold 0."""
+    total = x.unflatten(-2, (-1, size)).sum(dim=-2)
     count = valid.unflatten(-1, (-1, size)).sum(dim=-1)
-    return kept / count.clamp(min=1)[..., None].to(x.dtype), count > 0
+    return total / count.clamp(min=1)[..., None].to(x.dtype), count > 0

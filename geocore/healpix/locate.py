@@ -12,6 +12,8 @@ from geocore.healpix.checks import Ordering, check_nside, check_ordering
 
 __all__ = ["ang2pix", "check_angles", "check_vectors", "pixel_radius", "vec2pix", "vec2xyf"]
 
+_PI_IN_FLOAT32 = 3.1415927410125732  # above pi: what a float32 colatitude of the pole is
+
 
 def vec2xyf(nside: int, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """In-face coordinates and base face of the pixels that contain ``vectors``, ``(..., 3)``.
@@ -77,12 +79,11 @@ def check_vectors(vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def check_angles(colatitude: Tensor, longitude: Tensor) -> tuple[Tensor, Tensor]:
     """Both in float64 and of one shape; ``ValueError`` if they give no direction."""
     theta, phi = torch.broadcast_tensors(colatitude.double(), longitude.double())
-    if torch.compiler.is_compiling() or not theta.numel():
-        return theta, phi
-    low, high = torch.stack(torch.aminmax(theta)).tolist()
-    if not (low >= 0 and high <= math.pi):
-        found = f"{low:g} to {high:g}"
-        raise ValueError(f"colatitude runs from {found}; expected radians from 0 to pi")
-    if not bool(torch.isfinite(phi).all()):
-        raise ValueError("longitude has a non-finite angle; expected radians")
-    return theta, phi
+    if not torch.compiler.is_compiling() and theta.numel():
+        low, high = torch.stack(torch.aminmax(theta)).tolist()
+        if not (low >= 0 and high <= _PI_IN_FLOAT32):
+            found = f"{low:g} to {high:g}"
+            raise ValueError(f"colatitude runs from {found}; expected radians from 0 to pi")
+        if not bool(torch.isfinite(phi).all()):
+            raise ValueError("longitude has a non-finite angle; expected radians")
+    return theta.clamp(max=math.pi), phi

@@ -10,9 +10,12 @@ import torch
 
 from geocore.healpix.grid import (
     ALL_FACES,
+    MAX_NSIDE,
+    Ordering,
     nest2ring,
     nest2xyf,
     nside_of,
+    pix2ang,
     pix2vec,
     pixel_centres,
     pixel_numbers,
@@ -23,7 +26,7 @@ from geocore.healpix.grid import (
     xyf2ring,
 )
 
-NSIDES = [1, 2, 4, 8, 16, 32]
+NSIDES = [1, 2, 4, 8, 16, 32, 64]
 
 
 def test_reference_values() -> None:
@@ -52,14 +55,14 @@ def test_every_pixel_agrees_with_healpy(nside: int) -> None:
         theirs = healpy.pix2xyf(nside, pixel.numpy(), nest=nested)
         np.testing.assert_array_equal(torch.stack(ours(nside, pixel)), np.stack(theirs))
         vectors = np.stack(healpy.pix2vec(nside, pixel.numpy(), nest=nested), axis=1)
-        ordering = "nested" if nested else "ring"
-        np.testing.assert_allclose(
-            pix2vec(nside, pixel, ordering),  # type: ignore[arg-type]
-            vectors, atol=2e-15, rtol=0,
-        )  # fmt: skip
+        ordering: Ordering = "nested" if nested else "ring"
+        np.testing.assert_allclose(pix2vec(nside, pixel, ordering), vectors, atol=2e-15, rtol=0)
+        angles = np.stack(healpy.pix2ang(nside, pixel.numpy(), nest=nested))
+        found = torch.stack(pix2ang(nside, pixel, ordering))
+        np.testing.assert_allclose(found, angles, atol=2e-15, rtol=0)
 
 
-@pytest.mark.parametrize("nside", [*NSIDES, 1024, 8192])
+@pytest.mark.parametrize("nside", [*NSIDES, 1024, MAX_NSIDE])
 def test_numbers_and_coordinates_are_each_others_inverses(nside: int) -> None:
     generator = torch.Generator().manual_seed(0)
     pixel = torch.randint(12 * nside**2, (5000,), generator=generator)
@@ -70,11 +73,18 @@ def test_numbers_and_coordinates_are_each_others_inverses(nside: int) -> None:
     assert torch.equal(ring2nest(nside, nest2ring(nside, pixel)), pixel)
 
 
-def test_the_finest_grid_agrees_with_healpy() -> None:
-    healpy = pytest.importorskip("healpy")
-    pixel = torch.randint(12 * 8192**2, (5000,), generator=torch.Generator().manual_seed(1))
-    np.testing.assert_array_equal(nest2ring(8192, pixel), healpy.nest2ring(8192, pixel.numpy()))
-    np.testing.assert_array_equal(ring2nest(8192, pixel), healpy.ring2nest(8192, pixel.numpy()))
+def test_angles_are_those_of_the_centres() -> None:
+    """Next to the poles too, where a cosine says nothing of the angle."""
+    last = 12 * MAX_NSIDE**2 - 1
+    pixel = torch.tensor([0, 1, 5, 4 * MAX_NSIDE**2, last // 2, last - 2, last])
+    theta, phi = pix2ang(MAX_NSIDE, pixel, "ring")
+    x, y, z = pix2vec(MAX_NSIDE, pixel, "ring").unbind(1)
+    across = torch.hypot(x, y)
+    torch.testing.assert_close(torch.atan2(across, z), theta, atol=5e-16, rtol=0)
+    torch.testing.assert_close(theta.sin(), across, atol=2e-16, rtol=0)
+    torch.testing.assert_close(torch.atan2(y, x).remainder(2 * math.pi), phi, atol=1e-15, rtol=0)
+    # The ring next to the pole: 1 - cos(theta) = 1 / (3 nside^2), so theta = sqrt(2/3) / nside.
+    assert float(theta[0]) == pytest.approx(math.sqrt(2 / 3) / MAX_NSIDE, rel=1e-12)
 
 
 @pytest.mark.parametrize("nside", [1, 4, 16])
@@ -119,6 +129,12 @@ def test_wrong_arguments_are_named() -> None:
         nest2ring(12, torch.arange(3))
     with pytest.raises(ValueError, match="pixel runs from 0 to 12; expected 0 to 11"):
         nest2ring(1, torch.arange(13))
+    with pytest.raises(ValueError, match="nside is 2097152; expected a power of two from 1 to 10"):
+        pix2vec(2 * MAX_NSIDE, torch.arange(3))
+    with pytest.raises(ValueError, match="y runs from 0 to 4; expected 0 to 3"):
+        xyf2nest(4, torch.arange(4), torch.tensor([0, 1, 2, 4]), torch.arange(4))
+    with pytest.raises(ValueError, match="face runs from -1 to 3; expected 0 to 11"):
+        xyf2ring(4, torch.arange(4), torch.arange(4), torch.tensor([-1, 0, 2, 3]))
     with pytest.raises(TypeError, match=r"pixel is torch\.int32; expected torch\.int64"):
         ring2nest(1, torch.arange(3, dtype=torch.int32))
     with pytest.raises(ValueError, match=r"faces is \(3, 1\); expected a rising list"):
