@@ -11,12 +11,23 @@ from geocore.models.initial import initialise
 
 def test_patch_embedding_reads_four_nested_pixels() -> None:
     layer = PatchEmbedding(2, 8).double()
+    assert isinstance(layer.norm, nn.LayerNorm)
     nn.init.eye_(layer.project.weight)
     nn.init.zeros_(layer.project.bias)
     x = torch.rand(3, 16, 2, dtype=torch.float64)
     token = x[1, 8:12].reshape(8)  # the third token: pixels 8 to 11, their channels in order
     expected = (token - token.mean()) / (token.var(correction=0) + layer.norm.eps).sqrt()
     torch.testing.assert_close(layer(x)[1, 2], expected, atol=1e-12, rtol=0)
+
+
+def test_patch_embedding_without_its_norm() -> None:
+    layer = PatchEmbedding(2, 8, norm=False)
+    assert sorted(name for name, _ in layer.named_parameters()) == [
+        "project.bias",
+        "project.weight",
+    ]
+    x = torch.rand(3, 16, 2)
+    torch.testing.assert_close(layer(x), layer.project(x.reshape(3, 4, 8)), atol=0, rtol=0)
 
 
 def test_an_empty_patch_is_no_singular_point() -> None:
