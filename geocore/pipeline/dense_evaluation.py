@@ -1,7 +1,8 @@
 """The body of ``evaluate`` for networks that answer pixel by pixel: segmentation and depth.
 
 Each sample is measured on the grid that the network reads and, where the stage has the other table
-too, on that one: a HEALPix network in the image plane, a planar one on the sphere.
+too, on that one: a HEALPix network in the image plane, a planar one on the sphere. Two networks of
+different grids are compared on the ``shared`` pixels, those of the image that both tables have.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from geocore.data.table import Table
 from geocore.data.tabletype import TableType
 from geocore.errors import UserError
 from geocore.models.registry import ModelInfo, load
-from geocore.pipeline.dense_grids import Crossing, DenseSplit, camera_of
+from geocore.pipeline.dense_grids import Crossing, DenseSplit, Grid, camera_of
 from geocore.pipeline.dense_pictures import draw
 from geocore.pipeline.dense_tally import ALL, DepthTally, Panel, SegmentationTally, Shown, Tally
 from geocore.pipeline.measuring import (
@@ -42,6 +43,8 @@ from geocore.train.objective import Objective, recorded
 from geocore.train.randomness import deterministic
 
 __all__ = ["evaluate_pixels"]
+
+_Told = tuple[Grid, DenseSplit, Tensor, Tensor]  # where, of which samples, what, what is known
 
 _PORTS: dict[str, Literal["healpix", "projected"]] = {"healpix": "healpix", "planar": "projected"}
 _TRACED = 4  # samples of which all layers are held at a time: their maps are large
@@ -151,9 +154,9 @@ def _tally(
     job: Job, info: ModelInfo, objective: Objective, params: EvaluateParams, pair: _Pair
 ) -> Tally:
     """What counts the scores of the task."""
-    places = [pair.own["test"].place]
+    grids: list[Grid] = [pair.own["test"].place]
     if pair.other is not None:
-        places.append(pair.other["test"].place)
+        grids += [pair.other["test"].place, "shared"]
     if info.task == "segmentation":
         unknown = [name for name in params.invalid_classes if name not in info.classes]
         if unknown:
@@ -162,10 +165,10 @@ def _tally(
                 f"expected some of {', '.join(info.classes)}"
             )
         without = [info.classes.index(name) for name in params.invalid_classes]
-        return SegmentationTally(places, info.classes, without, params.calibration_bins)
+        return SegmentationTally(grids, info.classes, without, params.calibration_bins)
     assert isinstance(objective, Depth)
     tables = [pair.own["test"].table, *([] if pair.other is None else [pair.other["test"].table])]
-    return DepthTally(places, objective, tables, params)
+    return DepthTally(grids, objective, tables, params)
 
 
 def _answers(
@@ -189,18 +192,31 @@ def _answers(
         # Outside the image anything may stand: it is not to reach a neighbour.
         values = tally.told(torch.where(valid[..., None], outputs, 0))
         _require_finite(values, valid, own.ids[batch])
-        grids = [(own, values, valid)]
+        told: list[_Told] = [(own.place, own, values, valid)]
         if other is not None and pair.crossing is not None:
-            grids.append((other, *pair.crossing(values, own.rotations[batch], valid)))
-        targets = [grid.targets(batch).cpu() for grid, _, _ in grids]
+            told += _elsewhere(pair.crossing, own, other, values, batch)
+        targets = [split.targets(batch).cpu() for _, split, _, _ in told]
         for row, position in enumerate(batch.tolist()):
             panels = [
-                Panel(grid, position, found[row], known[row], truth[row])
-                for (grid, found, known), truth in zip(grids, targets, strict=True)
+                Panel(grid, split, position, found[row], known[row], truth[row])
+                for (grid, split, found, known), truth in zip(told, targets, strict=True)
             ]
             view = own.views[position] if own.views else ALL
             yield Shown(int(own.ids[position]), view, tuple(panels))
         advance(len(batch))
+
+
+def _elsewhere(
+    crossing: Crossing, own: DenseSplit, other: DenseSplit, values: Tensor, batch: Tensor
+) -> list[_Told]:
+    """What is said on the other grid, and on the pixels of the image that both tables have."""
+    rotations, valid = own.rotations[batch], own.valid(batch)
+    crossed, known = crossing(values, rotations, valid)
+    there: list[_Told] = [(other.place, other, crossed, known)]
+    if crossing.to_plane:
+        return [*there, ("shared", other, crossed, known)]
+    both = valid & crossing.shared(rotations, other.valid(batch))
+    return [*there, ("shared", own, values, both)]
 
 
 def _shown(model: nn.Module, tally: Tally, pair: _Pair) -> list[Shown]:

@@ -5,6 +5,10 @@ there: from the sphere to the plane its outputs are interpolated bilinearly at t
 pixel sees; from the plane to the sphere a HEALPix pixel takes those of the pixel that contains its
 centre. Whatever lies outside the image or the lens's field is known on neither grid: no output
 there finds its way to the other.
+
+The faces of a sphere's table need not hold all that an image sees. What a HEALPix and a planar
+network say of the same pixels is compared on the ``shared`` ones: those of the image that the
+sphere's table has as well.
 """
 
 from __future__ import annotations
@@ -25,9 +29,10 @@ from geocore.healpix.grid import pixel_centres
 from geocore.so3.rotation import quaternion_to_matrix
 from geocore.train.feed import Feed, table_feed
 
-__all__ = ["Crossing", "DenseSplit", "Place", "camera_of", "place_of"]
+__all__ = ["Crossing", "DenseSplit", "Grid", "Place", "camera_of", "place_of"]
 
 Place = Literal["plane", "sphere"]
+Grid = Literal["plane", "sphere", "shared"]
 
 
 def place_of(kind: TableType) -> Place:
@@ -123,8 +128,7 @@ class Crossing:
             )
         self.to_plane, self._camera = own.grid == "healpix", camera
         self._centres = pixel_centres(sphere.nside, sphere.faces)
-        if self.to_plane:
-            self._back = RotatedBackprojector(camera, sphere.nside, sphere.faces)
+        self._back = RotatedBackprojector(camera, sphere.nside, sphere.faces)
 
     def __call__(self, values: Tensor, rotations: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """``values (n, own pixels, channels)`` of samples that lie by ``rotations (n, 4)`` and
@@ -139,6 +143,13 @@ class Crossing:
         known = inside & valid.gather(1, pixels)
         found = values.gather(1, pixels[..., None].expand(-1, -1, values.shape[2]))
         return torch.where(known[..., None], found, 0), known
+
+    def shared(self, rotations: Tensor, valid: Tensor) -> Tensor:
+        """The pixels of the image that the sphere's table has: they lie in a HEALPix pixel that is
+        ``valid (n, sphere's pixels)`` there; ``(n, image's pixels)``.
+        """
+        _, known = self._back.labels(valid.to(torch.uint8), rotations, valid)
+        return known.flatten(1)
 
     def _pixels(self, rotations: Tensor) -> tuple[Tensor, Tensor]:
         """Of each centre the pixel that contains its image, and whether there is one."""

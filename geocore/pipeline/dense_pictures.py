@@ -11,6 +11,7 @@ import torch
 from geocore.healpix.draw import Picture, View, colours, write_png
 from geocore.pipeline.companions import SHARES
 from geocore.pipeline.dense_cells import OFF, Cells, Viewpoint, depth_limits, palette
+from geocore.pipeline.dense_grids import Grid
 from geocore.pipeline.dense_sheet import bar, sheet
 from geocore.pipeline.dense_tally import ALL, DepthTally, Panel, SegmentationTally, Shown, Tally
 from geocore.pipeline.depth_scores import RANGES
@@ -100,7 +101,8 @@ def _depth_sheets(
 
 
 def _plane_first(sample: Shown) -> list[Panel]:
-    return sorted(sample.panels, key=lambda panel: panel.split.place)
+    panels = [panel for panel in sample.panels if panel.grid != "shared"]
+    return sorted(panels, key=lambda panel: panel.grid)
 
 
 def _words(tally: Tally, sample: Shown, number: int) -> str:
@@ -108,8 +110,7 @@ def _words(tally: Tally, sample: Shown, number: int) -> str:
     if number:
         return ""
     told = [
-        f"{_score(tally, sample, panel)} {_GRIDS[panel.split.place]}"
-        for panel in _plane_first(sample)
+        f"{_score(tally, sample, panel)} {_GRIDS[panel.grid]}" for panel in _plane_first(sample)
     ]
     return f"sample {sample.sample}: {', '.join(told)}"
 
@@ -118,7 +119,7 @@ def _score(tally: Tally, sample: Shown, panel: Panel) -> str:
     own = next(
         row[tally.better]
         for row in tally.rows
-        if (row["sample"], row["split"], row["grid"]) == (sample.sample, "test", panel.split.place)
+        if (row["sample"], row["split"], row["grid"]) == (sample.sample, "test", panel.grid)
     )
     if own is None:
         return "nothing known"
@@ -127,10 +128,10 @@ def _score(tally: Tally, sample: Shown, panel: Panel) -> str:
 
 def _label_charts(tally: SegmentationTally) -> dict[str, Picture]:
     summary = tally.tested().summary()
-    grid = _GRIDS[tally.places[0]]
+    grid = _GRIDS[tally.grids[0]]
     groups = {}
     for view in _told_apart(tally):
-        for place in tally.places:
+        for place in _places(tally):
             found = tally.found["test"][view][place].summary()
             name = ", ".join(filter(None, ["" if view == ALL else view, place]))
             groups[name] = [found["miou"], *found["iou"].values()]
@@ -160,7 +161,7 @@ def _depth_charts(tally: DepthTally) -> dict[str, Picture]:
             for entry in tally.found["test"][view][place].summary()["by_range"].values()
         ]
         for view in _told_apart(tally)
-        for place in tally.places
+        for place in _places(tally)
     }
     counts = tally.tested().counts.confusion
     shares = (100 * counts.double() / counts.sum(dim=1, keepdim=True).clamp(min=1)).round().long()
@@ -200,6 +201,10 @@ def _kept_chart(tally: Tally, title: str, order: str) -> dict[str, Picture]:
 def _told_apart(tally: Tally) -> list[str]:
     """The views, without ``all`` where there are several."""
     return tally.views if len(tally.views) == 1 else tally.views[1:]
+
+
+def _places(tally: Tally) -> list[Grid]:
+    return [grid for grid in tally.grids if grid != "shared"]
 
 
 def _figure(value: float | None) -> str:

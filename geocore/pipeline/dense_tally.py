@@ -17,7 +17,7 @@ from geocore.data.table import Table
 from geocore.healpix.grid import pixel_centres
 from geocore.measure.calibration import Reliability
 from geocore.pipeline.companions import SHARES
-from geocore.pipeline.dense_grids import DenseSplit, Place, camera_of
+from geocore.pipeline.dense_grids import DenseSplit, Grid, Place, camera_of, place_of
 from geocore.pipeline.depth_scores import RANGES, DepthScores, ranged
 from geocore.pipeline.segmentation_scores import SegmentationScores, labelled
 from geocore.train.depth import Depth
@@ -33,10 +33,12 @@ Rows = tuple[tuple[str, ...], list[tuple[Any, ...]]]
 class Panel:
     """What is said and what is true of one sample on one grid.
 
-    ``values (pixels, channels)`` are logits, or metres and perhaps their deviation, where they are
-    ``known (pixels,)``; ``targets (pixels,)`` are marked where a pixel does not count.
+    ``grid`` is that of the split, or ``shared``. ``values (pixels, channels)`` are logits, or
+    metres and perhaps their deviation, where they are ``known (pixels,)``; ``targets (pixels,)``
+    are marked where a pixel does not count.
     """
 
+    grid: Grid
     split: DenseSplit
     position: int
     values: Tensor
@@ -56,7 +58,7 @@ class Shown:
 class Tally(ABC):
     """Scores of samples that are added one by one, of the view ``all`` and of their own view.
 
-    ``places`` are the grids, that of the network first. A row for each sample and grid is kept.
+    ``grids`` has that of the network first. A row for each sample and grid is kept.
     """
 
     better: str  # the score that ranks samples
@@ -64,9 +66,9 @@ class Tally(ABC):
     columns: tuple[str, ...]
     judged: tuple[str, ...]
 
-    def __init__(self, places: Sequence[Place]) -> None:
-        self.places = tuple(places)
-        self.found: dict[str, dict[str, dict[Place, Any]]] = {}
+    def __init__(self, grids: Sequence[Grid]) -> None:
+        self.grids = tuple(grids)
+        self.found: dict[str, dict[str, dict[Grid, Any]]] = {}
         self.rows: list[dict[str, Any]] = []
         self._split = ""
 
@@ -75,7 +77,7 @@ class Tally(ABC):
         """What raw outputs ``(..., outputs)`` say, in a form that can be interpolated."""
 
     @abstractmethod
-    def new_scores(self, place: Place) -> Any:
+    def new_scores(self, grid: Grid) -> Any:
         """Scores without samples."""
 
     @abstractmethod
@@ -90,19 +92,18 @@ class Tally(ABC):
     def begin(self, split: str) -> None:
         """What is added from now on belongs to ``split``."""
         self._split = split
-        self.found[split] = {ALL: {place: self.new_scores(place) for place in self.places}}
+        self.found[split] = {ALL: {grid: self.new_scores(grid) for grid in self.grids}}
 
     def add(self, answer: Shown) -> None:
         """Take in a sample on each of its grids."""
         views = self.found[self._split]
         if answer.view not in views:
-            views[answer.view] = {place: self.new_scores(place) for place in self.places}
+            views[answer.view] = {grid: self.new_scores(grid) for grid in self.grids}
         for panel in answer.panels:
-            place = panel.split.place
-            scores = [views[view][place] for view in dict.fromkeys((ALL, answer.view))]
+            scores = [views[view][panel.grid] for view in dict.fromkeys((ALL, answer.view))]
             own = self.score(scores, panel, answer.sample)
             about = {"sample": answer.sample, "split": self._split, "view": answer.view}
-            self.rows.append({**about, "grid": place, **own})
+            self.rows.append({**about, "grid": panel.grid, **own})
 
     def metrics(self) -> dict[str, Any]:
         """Scores by split, view and grid, and the ``headline``: the test split's, of all views, on
@@ -110,8 +111,8 @@ class Tally(ABC):
         """
         found: dict[str, Any] = {
             split: {
-                view: {place: scores.summary() for place, scores in places.items()}
-                for view, places in views.items()
+                view: {grid: scores.summary() for grid, scores in grids.items()}
+                for view, grids in views.items()
             }
             for split, views in self.found.items()
         }
@@ -129,14 +130,14 @@ class Tally(ABC):
         mine = [
             (-self.sign * row[self.better], row["sample"])
             for row in self.rows
-            if (row["split"], row["view"], row["grid"]) == ("test", view, self.places[0])
+            if (row["split"], row["view"], row["grid"]) == ("test", view, self.grids[0])
             and row[self.better] is not None
         ]
         return [sample for _, sample in sorted(mine)]
 
     def tested(self, view: str = ALL) -> Any:
         """The test split's scores of a view, on the network's own grid."""
-        return self.found["test"][view][self.places[0]]
+        return self.found["test"][view][self.grids[0]]
 
     @property
     def views(self) -> list[str]:
@@ -193,9 +194,9 @@ class SegmentationTally(Tally):
     judged = ("miou", "miou_without", "accuracy", "nll", "ece")
 
     def __init__(
-        self, places: Sequence[Place], classes: Sequence[str], without: Sequence[int], bins: int
+        self, grids: Sequence[Grid], classes: Sequence[str], without: Sequence[int], bins: int
     ) -> None:
-        super().__init__(places)
+        super().__init__(grids)
         self._classes, self._without, self._bins = tuple(classes), tuple(without), bins
 
     @property
@@ -205,8 +206,8 @@ class SegmentationTally(Tally):
     def told(self, outputs: Tensor) -> Tensor:
         return outputs
 
-    def new_scores(self, place: Place) -> SegmentationScores:
-        del place
+    def new_scores(self, grid: Grid) -> SegmentationScores:
+        del grid
         return SegmentationScores(self._classes, self._without, self._bins)
 
     def score(self, scores: Sequence[Any], panel: Panel, sample: int) -> dict[str, Any]:
@@ -219,7 +220,7 @@ class SegmentationTally(Tally):
 
 
 class DepthTally(Tally):
-    """Scores of depths; ``tables`` are those of ``places``, whose pixels look along directions.
+    """Scores of depths; the pixels of ``tables``, one a place, look along ``directions``.
 
     What the network predicts no deviation for is calibrated with the RMSE of the validation split.
     """
@@ -233,15 +234,15 @@ class DepthTally(Tally):
 
     def __init__(
         self,
-        places: Sequence[Place],
+        grids: Sequence[Grid],
         objective: Depth,
         tables: Sequence[Table],
         params: EvaluateParams,
     ) -> None:
-        super().__init__(places)
+        super().__init__(grids)
         self._objective, self._params = objective, params
-        self.directions = {
-            place: _directions(table) for place, table in zip(places, tables, strict=True)
+        self.directions: dict[Place, Tensor] = {
+            place_of(table.info.type): _directions(table) for table in tables
         }
 
     @property
@@ -258,8 +259,8 @@ class DepthTally(Tally):
             deviation = deviation * metres
         return torch.stack([metres, deviation], dim=-1)
 
-    def new_scores(self, place: Place) -> DepthScores:
-        before = self.found.get("val", {}).get(ALL, {}).get(place)
+    def new_scores(self, grid: Grid) -> DepthScores:
+        before = self.found.get("val", {}).get(ALL, {}).get(grid)
         constant = None if before is None else before.summary()["rmse"]
         params = self._params
         return DepthScores(

@@ -14,7 +14,11 @@ PIXEL_MEASURES = {
     "delta_1": "within a factor of 1.25", "chamfer": "Chamfer distance, metres",
     "accuracy": "pixel accuracy", "nll": "negative log-likelihood", "ece": "calibration error",
 }  # fmt: skip
-_GRIDS = {"plane": "in the image plane", "sphere": "on the sphere"}
+_GRIDS = {
+    "plane": "in the image plane",
+    "shared": "there, on pixels that the sphere's table has too",
+    "sphere": "on the sphere",
+}
 _PREFIX = "evaluate.test."
 
 

@@ -62,7 +62,7 @@ def panel(tmp_path: Path, place: str, task: str, values: torch.Tensor | None = N
         values = torch.nn.functional.one_hot(
             torch.where(targets == IGNORED, 0, targets).long(), len(CLASSES)
         ).float()
-    return Panel(split, 0, values, split.valid(torch.tensor([0]))[0], targets)
+    return Panel(split.place, split, 0, values, split.valid(torch.tensor([0]))[0], targets)
 
 
 @pytest.mark.parametrize("place", ["plane", "sphere"])
@@ -91,7 +91,7 @@ def test_labels_are_painted_in_their_colours(tmp_path: Path, place: str) -> None
     else:
         assert list(views) == [16], "one view for all maps"
     wrong = Cells(
-        Panel(shown.split, 0, shown.values.roll(1, dims=1), shown.known, shown.targets),
+        Panel(shown.grid, shown.split, 0, shown.values.roll(1, dims=1), shown.known, shown.targets),
         Viewpoint(0.0, 20.0),
         {},
     ).of_labels(colour)[3]
@@ -116,5 +116,5 @@ def test_depths_are_dark_where_near_and_errors_where_small(tmp_path: Path) -> No
     near, far = (brightness[int((r + 0.5) * step), int((c + 0.5) * step)] for r, c in places)
     assert near < far
     assert np.isfinite(brightness).all()
-    nothing = Panel(shown.split, 0, shown.values, shown.known, torch.zeros_like(true))
+    nothing = Panel(shown.grid, shown.split, 0, shown.values, shown.known, torch.zeros_like(true))
     assert depth_limits([nothing]) == (1.0, 2.0)

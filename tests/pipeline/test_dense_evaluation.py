@@ -24,6 +24,7 @@ from geocore.config.load import read_yaml
 from geocore.data.table import IGNORED
 from geocore.errors import UserError
 from geocore.healpix.grid import pixel_centres
+from geocore.healpix.locate import vec2pix
 from geocore.measure.chamfer import chamfer_reference
 from geocore.models.registry import ModelInfo, load
 from geocore.pipeline import dense_evaluation
@@ -103,6 +104,20 @@ def to_the_other(values: Tensor, place: str) -> tuple[Tensor, Tensor]:
     return torch.stack(found), torch.stack(known)
 
 
+def on_both() -> Tensor:
+    """Which pixels of the images lie in a valid pixel of the sphere's table, one by one."""
+    valid, found = columns("sphere")["valid"][TEST], []
+    v, u = torch.meshgrid(torch.arange(HEIGHT), torch.arange(WIDTH), indexing="ij")
+    rays = CAMERA.unproject(u.double(), v.double()).reshape(-1, 3)
+    seen = columns("plane")["valid"][TEST]
+    for there, mine, rotation in zip(valid, seen, samples()["rotation"][TEST], strict=True):
+        frame = quaternion_to_matrix(torch.from_numpy(rotation))
+        pixel = vec2pix(NSIDE, rays @ frame.T)
+        inside = (pixel < len(there)) & torch.from_numpy(mine)  # faces 0 to 7 come first
+        found.append(inside & torch.from_numpy(there)[pixel.clamp(max=len(there) - 1)])
+    return torch.stack(found)
+
+
 def iou_by_brute_force(logits: Tensor, labels: np.ndarray, known: Tensor) -> list[float | None]:
     """Of the sets of pixels, class by class, written down."""
     taken = logits.argmax(dim=-1).numpy()
@@ -129,9 +144,10 @@ def test_iou_equals_brute_force_on_both_grids(root: Path, kind: Any, own: str, o
     logits = outputs_by_hand(model, own)
     there = torch.from_numpy(columns(own)["valid"][TEST])
     answers = {own: (logits, there), other: to_the_other(logits, own)}
+    answers["shared"] = (answers["plane"][0], answers["plane"][1] & on_both())
     rows = pq.read_table(folder / "predictions.parquet").to_pylist()
     for place, (said, known) in answers.items():
-        labels = columns(place)["label"][TEST]
+        labels = columns("sphere" if place == "sphere" else "plane")["label"][TEST]
         for view, mine in (("all", VIEW >= 0), ("upright", VIEW == 0), ("tilted", VIEW == 1)):
             expected = iou_by_brute_force(said[mine], labels[mine], known[mine])
             found = metrics["test"][view][place]
@@ -155,7 +171,13 @@ def test_iou_equals_brute_force_on_both_grids(root: Path, kind: Any, own: str, o
         assert row["miou"] == pytest.approx(sum(present) / len(present), abs=1e-15)
         assert row["view"] == "tilted"
     assert metrics["headline"]["miou"] == metrics["test"]["all"][own]["miou"]
-    assert len(rows) == 2 * 8, "two grids, four samples of val and of test"
+    assert len(rows) == 3 * 8, "three grids, four samples of val and of test"
+    shared, plane = (metrics["test"]["all"][place] for place in ("shared", "plane"))
+    if own == "sphere":
+        assert shared == plane, "it knows no more of the image than its table has"
+    else:
+        assert shared["n"] < plane["n"]
+        assert shared["coverage"] < plane["coverage"] == 1
     # The plots' tables count the pixels of the network's own grid.
     with (folder / "confusion.csv").open(newline="") as stream:
         counts = [int(row["count"]) for row in csv.DictReader(stream)]

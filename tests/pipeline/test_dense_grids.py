@@ -91,6 +91,18 @@ def test_from_the_plane_to_the_sphere(root: Path) -> None:
     assert torch.equal(labels[..., 0][there].to(torch.uint8), targets[there])
 
 
+def test_shared_pixels_are_those_that_the_sphere_has_too(root: Path) -> None:
+    sphere, plane = splits(root)
+    at = torch.tensor([0, 1])
+    own, there = plane.valid(at), sphere.valid(at)
+    shared = own & Crossing(IMAGES, MAPS, CAMERA).shared(plane.rotations[at], there)
+    # A HEALPix network knows just these of the image.
+    _, known = Crossing(MAPS, IMAGES, CAMERA)(there[..., None].float(), sphere.rotations[at], there)
+    assert torch.equal(shared, known)
+    none = torch.zeros_like(there)
+    assert not Crossing(IMAGES, MAPS, CAMERA).shared(plane.rotations[at], none).any()
+
+
 @pytest.mark.parametrize("outside", [float("nan"), float("inf"), 1e9])
 def test_nothing_comes_from_outside_the_image(root: Path, outside: float) -> None:
     sphere, plane = splits(root)
