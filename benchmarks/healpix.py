@@ -7,14 +7,21 @@ arguments in the layout that they like and allocate their results. Best of sever
 the two take turns. Results are compared before anything is timed.
 
 A result of 10^6 numbers is new memory each time, and asking the system for it can cost more than
-computing it. numpy asks for
-huge pages; torch does if ``THP_MEM_ALLOC_ENABLE`` is set, so it is here (``--small-pages`` leaves
-it out).
+computing it. numpy asks for huge pages; torch does if ``THP_MEM_ALLOC_ENABLE`` is set, so it is
+here (``--small-pages`` leaves it out).
 
-Predicted, from counts of operations on eight 64-bit lanes and of bytes: index functions 5 times as
-fast as healpy, ``nest2xyf`` and ``xyf2nest`` 2 times since they are bound by memory, what needs one
-sine or arc tangent 3 to 6 times, ``neighbours`` 3 times, ``interp_weights`` 5 times. What came is
-in ``benchmarks/results/healpix.txt``.
+Predicted, from counts of operations on eight 64-bit lanes and of bytes, and what came
+(``benchmarks/results/healpix.txt``), as times as fast as healpy:
+
+    nest2ring ring2nest ring2xyf xyf2ring     5        5.2 to 6.2
+    nest2xyf xyf2nest, bound by memory        2        2.0 to 2.8
+    pix2vec pix2ang vec2pix ang2pix           3 to 6   2.5 to 8.0
+    neighbours                                3        2.0 to 2.7
+    interp_weights                            5        3.5 to 3.7
+
+``pix2vec`` falls short because its sines are the plain library's eight at a time and its result is
+written twice, ``interp_weights`` and ring neighbours because what lies between their two loops is
+memory too: one loop would compute no more, but took two minutes to compile.
 """
 
 from __future__ import annotations
