@@ -19,9 +19,9 @@ Predicted, from counts of operations on eight 64-bit lanes and of bytes, and wha
     neighbours                                3        2.0 to 2.7
     interp_weights                            5        3.5 to 3.7
 
-``pix2vec`` falls short because its sines are the plain library's eight at a time and its result is
-written twice, ``interp_weights`` and ring neighbours because what lies between their two loops is
-memory too: one loop would compute no more, but took two minutes to compile.
+What fell short writes more than its result: ``pix2vec`` its columns and then their places, ring
+neighbours and nested weights the numbers in the other order. As one loop, ring neighbours took two
+minutes to compile.
 """
 
 from __future__ import annotations

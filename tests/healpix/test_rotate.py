@@ -15,6 +15,7 @@ from geocore.so3.rotation import quaternion_to_matrix, rotation_about_z
 from geocore.so3.sampling import random_rotations
 from geocore.testing import assert_parity
 
+
 def some_rotations(count: int) -> torch.Tensor:
     return quaternion_to_matrix(random_rotations("so3", 3, np.arange(count)))
 
