@@ -44,20 +44,25 @@ def run(
         list[str] | None, typer.Option("--set", "-S", help="key=value of params.yaml, for DVC.")
     ] = None,
     preset: Annotated[str | None, typer.Option(help="A set of values of presets.yaml.")] = None,
+    study: Annotated[
+        str | None, typer.Option(help="Of studies/STUDY instead, with those below it.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run a stage and what it needs, through DVC; or a flow that is no stage, by itself."""
     from geocore.config.presets import checked_override, overrides
     from geocore.pipeline.dvcfile import read_dvc
+    from geocore.pipeline.inputs import study_folder
     from geocore.runs.home import project_root
 
     with mistakes():
         root = project_root()
-        stages = read_dvc(root)
-        changes = overrides(root, preset) if preset else []
+        folder = study_folder(root, study) if study else ""
+        stages = read_dvc(root / folder)
+        changes = overrides(root, preset, folder) if preset else []
         for change in set_ or []:
-            changes += ["-S", checked_override(root, change)]
-        command = _command(root, name, list(stages), changes)
+            changes += ["-S", checked_override(root, change, folder)]
+        command = _command(root, name, list(stages), changes, folder)
     typer.echo("$ " + " ".join(["python", *command[1:]]), err=True)
     done = subprocess.run(command, cwd=root, stdout=sys.stderr if as_json else None)
     code = 0 if done.returncode == 0 else FOUND
@@ -68,14 +73,20 @@ def run(
 _NO_FLOWS = ("stage", "server", "deployments", "tethered")  # files of flows/ that are none
 
 
-def _command(root: Path, name: str | None, stages: list[str], changes: list[str]) -> list[str]:
+def _command(
+    root: Path, name: str | None, stages: list[str], changes: list[str], study: str
+) -> list[str]:
     from geocore.errors import UserError
 
     python = sys.executable
-    target = [name] if name else []
     if name is None or name in stages:
         verb = ["exp", "run", *changes] if changes else ["repro"]
+        target = [name] if name else []
+        if study:
+            target = [f"{study}/dvc.yaml:{name}"] if name else ["-R", study]
         return [python, "-m", "dvc", *verb, *target]
+    if study:
+        raise UserError(f"{name!r} is no stage of {study}; expected one of {', '.join(stages)}")
     if (root / "flows" / f"{name}.py").is_file() and name not in _NO_FLOWS:
         if changes:
             raise UserError(f"flow {name}: takes no -S or --preset; expected a stage for those")

@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 from geocore.config.section import Section
+from geocore.errors import UserError
 from geocore.pipeline.stage import Port
 
-__all__ = ["candidates", "located", "study_files"]
+__all__ = ["candidates", "located", "study_files", "study_folder"]
 
 
 def located(
@@ -58,6 +59,16 @@ def study_files(root: Path) -> list[Path]:
         if not any(part.startswith(".") for part in file.relative_to(root).parts)
     )
     return sorted(seen, key=lambda file: file.parent)
+
+
+def study_folder(root: Path, name: str) -> str:
+    """The folder of study ``name`` from the root; ``UserError`` if there is no such study."""
+    above = root / "studies"
+    known = [file.parent.relative_to(above).as_posix() for file in study_files(root)]
+    if name not in known:
+        there = f"expected one of {', '.join(known)}" if known else "there is none yet"
+        raise UserError(f"study {name!r} is unknown; {there}")
+    return f"studies/{name}"
 
 
 def _is_below(dep: str, study: str, path: str) -> bool:

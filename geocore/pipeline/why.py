@@ -11,7 +11,7 @@ from geocore.config.load import leaves, read_yaml
 from geocore.errors import UserError
 from geocore.pipeline.dvcfile import DvcStage, locked_params, read_dvc
 from geocore.pipeline.dvcstatus import dvc_status
-from geocore.pipeline.inputs import study_files
+from geocore.pipeline.inputs import study_folder
 from geocore.runs.closure import import_closure, module_digests
 from geocore.runs.home import ledger_folder
 from geocore.runs.ledger import Ledger
@@ -35,7 +35,7 @@ def reasons(root: Path, name: str, study: str | None = None) -> list[Reason]:
     whether a statement changed or only words. ``study`` names a folder below ``studies/`` whose
     stage is meant instead of the root's.
     """
-    where = "" if study is None else _study(root, study)
+    where = "" if study is None else f"{study_folder(root, study)}/"
     stages = read_dvc(root / where)
     if name not in stages:
         raise UserError(f"stage {name!r} is unknown; expected one of {', '.join(stages)}")
@@ -75,16 +75,6 @@ def _params(folder: Path, stage: DvcStage, locked: dict[str, Any]) -> list[Reaso
         if old != new:
             found.append(Reason("param", leaf, f"{json.dumps(old)} -> {json.dumps(new)}"))
     return found
-
-
-def _study(root: Path, study: str) -> str:
-    """A study's folder from the root, with a slash behind."""
-    above = root / "studies"
-    known = [file.parent.relative_to(above).as_posix() for file in study_files(root)]
-    if study not in known:
-        there = f"expected one of {', '.join(known)}" if known else "there is none yet"
-        raise UserError(f"study {study!r} is unknown; {there}")
-    return f"studies/{study}/"
 
 
 def _files(root: Path, where: str, stage: DvcStage, entry: Any) -> list[Reason]:

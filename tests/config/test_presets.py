@@ -57,3 +57,57 @@ def test_overrides_are_arguments_of_dvc(tmp_path: Path) -> None:
     assert overrides(tmp_path, "b") == []
     with pytest.raises(UserError, match="preset 'c' is unknown; expected one of a, b"):
         overrides(tmp_path, "c")
+
+
+STUDIES = sorted(path.parent for path in (ROOT / "studies").glob("*/presets.yaml"))
+
+
+@pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
+def test_a_studys_presets_are_valid(folder: Path) -> None:
+    study = folder.relative_to(ROOT).as_posix()
+    for name, parts in read_yaml(folder / "presets.yaml").items():
+        assert len(overrides(ROOT, name, study)) == 2 * len(
+            leaves({f: leaves(p) for f, p in parts.items()})
+        )
+        for part, sections in parts.items():
+            params = read_yaml(folder / part / "params.yaml")
+            for section, values in sections.items():
+                params[section].update(values)
+            stages = read_dvc(folder / part)
+            for kind in {kind for stage in stages for kind in stage_of(stage, stages).sections}:
+                validate(params[kind.title], kind, f"{name}: {part}")
+
+
+def write_study(root: Path) -> None:
+    for part in ("s", "s/wide"):
+        (root / part).mkdir()
+        (root / part / "params.yaml").write_text("train: {lr: 1.0}\n")
+    (root / "s/presets.yaml").write_text("a: {.: {train: {lr: 2}}, wide: {train: {lr: 3}}}\n")
+
+
+def test_a_studys_keys_have_their_file_in_front(tmp_path: Path) -> None:
+    write_study(tmp_path)
+    assert overrides(tmp_path, "a", "s") == [
+        "-S", "s/params.yaml:train.lr=2", "-S", "s/wide/params.yaml:train.lr=3"
+    ]  # fmt: skip
+    own = checked_override(tmp_path, "train.lr=5", "s")
+    assert own == "s/params.yaml:train.lr=5"
+    below = checked_override(tmp_path, "wide:train.lr=5", "s")
+    assert below == "s/wide/params.yaml:train.lr=5"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            "deep:train.lr=1",
+            "-S deep:train.lr=1: no s/deep/params.yaml; expected the folder of a study",
+        ),
+        ("wide:lr=1", "-S wide:lr=1: lr is an unknown key; expected a key of s/wide/params.yaml"),
+    ],
+)
+def test_a_change_below_a_study_is_checked(tmp_path: Path, change: str, message: str) -> None:
+    write_study(tmp_path)
+    with pytest.raises(UserError) as told:
+        checked_override(tmp_path, change, "s")
+    assert str(told.value) == message
