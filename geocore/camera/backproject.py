@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from geocore.camera.lens import RadialCamera, valid_pixels
 from geocore.healpix.grid import ALL_FACES, check_faces
-from geocore.healpix.interpolate import interp_weights
-from geocore.healpix.locate import vec2pix
+from geocore.healpix.partial import PartialMap
 from geocore.healpix.stencil import Stencil
 from geocore.so3.rotation import quaternion_to_matrix
 
@@ -52,9 +51,9 @@ class SharedBackprojector(nn.Module):
         self.camera, self.npix = camera, len(check_faces(faces)) * nside**2
         directions, seen = _directions(camera)
         points = directions @ quaternion_to_matrix(rotation.double()).T
-        places = _Places(nside, check_faces(faces))
+        places = PartialMap(nside, faces)
         containing = places.containing(points)
-        index, weight = places.interpolated(points, containing)
+        index, weight = _interpolated(places, points, containing)
         valid = seen & (containing >= 0)
         weight = torch.where(valid[:, None], weight, 0.0)
         self.register_buffer("valid", valid.reshape(camera.height, camera.width))
@@ -109,7 +108,7 @@ class RotatedBackprojector(nn.Module):
         directions, seen = _directions(camera)
         self.register_buffer("directions", directions)
         self.register_buffer("seen", seen)
-        self.places = _Places(nside, check_faces(faces))
+        self.places = PartialMap(nside, faces)
 
     def forward(
         self, maps: Tensor, rotations: Tensor, mask: Tensor | None = None
@@ -123,7 +122,7 @@ class RotatedBackprojector(nn.Module):
         found, known = [], []
         for n, points, seen in self._points(rotations, len(maps)):
             containing = self.places.containing(points)
-            index, weight = self.places.interpolated(points, containing)
+            index, weight = _interpolated(self.places, points, containing)
             valid = seen & (containing >= 0)
             own = containing.clamp(min=0)
             if mask is not None:
@@ -183,7 +182,7 @@ def backproject_reference(
 
     As ``RotatedBackprojector``, values in float64.
     """
-    places = _Places(nside, check_faces(faces))
+    places = PartialMap(nside, faces)
     values = torch.zeros(len(maps), camera.height, camera.width, maps.shape[2]).double()
     valid = torch.zeros(len(maps), camera.height, camera.width, dtype=torch.bool)
     directions, seen = _directions(camera)
@@ -195,7 +194,7 @@ def backproject_reference(
             own = places.containing(point)
             if not bool(seen[pixel]) or int(own) < 0 or not bool(counts[own]):
                 continue
-            index, weight = places.interpolated(point, own)
+            index, weight = _interpolated(places, point, own)
             weight = weight * counts[index]
             if float(weight.sum()) < _LEAST:
                 index, weight = own[:, None], torch.ones(1, 1).double()
@@ -204,37 +203,18 @@ def backproject_reference(
     return values, valid
 
 
-class _Places:
-    """From points of the sphere to places in a nested map of some faces."""
+def _interpolated(places: PartialMap, points: Tensor, containing: Tensor) -> tuple[Tensor, Tensor]:
+    """Four places and their weights, ``(points, 4)`` each.
 
-    def __init__(self, nside: int, faces: tuple[int, ...]) -> None:
-        self.nside = nside
-        self._first = torch.full((len(ALL_FACES),), -1)
-        self._first[list(faces)] = torch.arange(len(faces)) * nside**2
-
-    def containing(self, points: Tensor) -> Tensor:
-        """``(points, 3)`` -> ``(points,)``; -1 where the map has not that face."""
-        return self._in_map(vec2pix(self.nside, points))
-
-    def interpolated(self, points: Tensor, containing: Tensor) -> tuple[Tensor, Tensor]:
-        """Four places and their weights, ``(points, 4)`` each.
-
-        The weights sum to one where ``containing`` is a place; places that the map has not carry
-        none.
-        """
-        pixels, weight = _interpolation(self.nside, points)
-        index = self._in_map(pixels)
-        weight = torch.where(index >= 0, weight, 0.0)
-        total = weight.sum(dim=1, keepdim=True)
-        alone = total < _LEAST
-        weight = torch.where(alone, 0.0, weight / total.clamp(min=_LEAST))
-        weight[:, :1] += alone & (containing >= 0)[:, None]
-        index[:, :1] = torch.where(alone, containing[:, None], index[:, :1])
-        return index.clamp(min=0), weight
-
-    def _in_map(self, pixels: Tensor) -> Tensor:
-        start = self._first.to(pixels.device)[pixels // self.nside**2]
-        return torch.where(start >= 0, start + pixels % self.nside**2, -1)
+    The weights sum to one where ``containing`` is a place; places that the map has not carry
+    none.
+    """
+    index, weight = places.interpolated(points)
+    total = weight.sum(dim=1, keepdim=True)
+    alone = total < _LEAST
+    weight = torch.where(alone, 0.0, weight / total.clamp(min=_LEAST))
+    weight[:, :1] += alone & (containing >= 0)[:, None]
+    return torch.where(alone, containing.clamp(min=0)[:, None], index), weight
 
 
 def _directions(camera: RadialCamera) -> tuple[Tensor, Tensor]:
@@ -259,11 +239,3 @@ def _check_maps(maps: Tensor, npix: int, mask: Tensor | None) -> None:
         raise ValueError(f"mask has shape {tuple(mask.shape)}; expected {(len(maps), npix)}")
     if mask is not None and mask.dtype != torch.bool:
         raise TypeError(f"mask is {mask.dtype}; expected torch.bool")
-
-
-def _interpolation(nside: int, points: Tensor) -> tuple[Tensor, Tensor]:
-    """HEALPix's interpolation: four nested pixels and weights, ``(points, 4)`` each."""
-    x, y, z = points.unbind(-1)
-    colatitude, longitude = torch.atan2(torch.hypot(x, y), z), torch.atan2(y, x)
-    pixels, weights = interp_weights(nside, colatitude, longitude)
-    return pixels.contiguous(), weights.contiguous()

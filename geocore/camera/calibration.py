@@ -55,12 +55,14 @@ def read_calibration(path: Path, image_size: tuple[int, int] | None = None) -> C
         raise UserError(f"{path}: no such file; expected a calibration") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as JSON ({error})") from None
+    except RecursionError:
+        raise UserError(f"{path}: nested too deeply; expected a calibration") from None
     try:
         camera = _camera(_Section.of(content, "intrinsic"))
         pose = _pose(_Section.of(content, "extrinsic"))
     except ValueError as error:
         raise UserError(f"{path}: {error}") from None
-    if image_size is not None and image_size != (camera.height, camera.width):
+    if image_size is not None and tuple(image_size) != (camera.height, camera.width):
         found, expected = f"{image_size[1]} x {image_size[0]}", f"{camera.width} x {camera.height}"
         raise UserError(f"{path}: the image is {found} pixels; expected {expected}, as calibrated")
     return Calibration(camera, pose, str(content.get("name", path.stem)))
@@ -159,9 +161,12 @@ class _Section:
 
     def _finite(self, key: str, value: Any) -> float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value):
-            raise ValueError(f"{self.name} {key} is {_show(value)}; expected a finite number")
-        return float(value)
+        try:
+            if number and math.isfinite(value):
+                return float(value)
+        except OverflowError:  # an integer beyond every float
+            pass
+        raise ValueError(f"{self.name} {key} is {_show(value)}; expected a finite number")
 
 
 def _show(value: Any) -> str:

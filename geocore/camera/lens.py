@@ -46,11 +46,13 @@ class RadialCamera(ABC):
     limit: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.height < 1 or self.width < 1:
+        sides = (self.height, self.width)
+        if not all(isinstance(side, int) for side in sides) or min(sides) < 1:
             raise ValueError(
-                f"height is {self.height}, width {self.width}; expected at least one pixel each"
+                f"height is {self.height}, width {self.width}; expected whole numbers of pixels, "
+                "at least one each"
             )
-        if not all(math.isfinite(entry) for entry in self.offset):
+        if len(self.offset) != 2 or not all(math.isfinite(entry) for entry in self.offset):
             raise ValueError(f"offset is {self.offset}; expected two finite numbers of pixels")
         if not (math.isfinite(self.aspect) and self.aspect > 0):
             raise ValueError(f"aspect is {self.aspect}; expected a finite number above 0")

@@ -34,6 +34,8 @@ class RadialPolynomial(RadialCamera):
     def __post_init__(self) -> None:
         super().__post_init__()
         found = self.coefficients
+        if not isinstance(found, tuple):
+            raise TypeError(f"coefficients is a {type(found).__name__}; expected a tuple")
         if not found or not all(math.isfinite(k) for k in found) or not found[0] > 0:
             raise ValueError(
                 f"coefficients is {found}; expected finite numbers of which the first is above 0"

@@ -25,9 +25,9 @@ class Pose:
     translation: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
-        if not abs(math.hypot(*self.rotation) - 1) < 1e-6:
+        if len(self.rotation) != 4 or not abs(math.hypot(*self.rotation) - 1) < 1e-6:
             raise ValueError(f"rotation is {self.rotation}; expected a unit quaternion")
-        if not all(math.isfinite(t) for t in self.translation):
+        if len(self.translation) != 3 or not all(map(math.isfinite, self.translation)):
             raise ValueError(f"translation is {self.translation}; expected three finite numbers")
 
     def apply(self, points: Tensor) -> Tensor:

@@ -69,7 +69,10 @@ def _read(name: str, value: Any) -> Any:
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"camera {name} is {_show(value)}; expected a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"camera {name} is {_show(value)}; expected a finite number") from None
 
 
 def _show(value: Any) -> str:

@@ -29,7 +29,9 @@ MAX_NSIDE = 2**20
 
 
 def check_nside(nside: int) -> int:
-    """``nside``, or ``ValueError`` if it is not a power of two from 1 to 2^20."""
+    """``nside``, or ``ValueError`` if it is not a power of two from 1 to 2^20; an ``int``."""
+    if not isinstance(nside, int):
+        raise TypeError(f"nside is a {type(nside).__name__}; expected an int")
     if not 1 <= nside <= MAX_NSIDE or nside & (nside - 1):
         raise ValueError(f"nside is {nside}; expected a power of two from 1 to {MAX_NSIDE}")
     return nside
@@ -38,7 +40,11 @@ def check_nside(nside: int) -> int:
 def check_faces(faces: Sequence[int]) -> tuple[int, ...]:
     """``faces`` as a tuple, or ``ValueError`` if it is not a rising list of base faces."""
     found = tuple(faces)
-    if not found or sorted({*found} & {*ALL_FACES}) != list(found):
+    if (
+        not all(isinstance(face, int) for face in found)
+        or not found
+        or sorted({*found} & {*ALL_FACES}) != list(found)
+    ):
         raise ValueError(f"faces is {found}; expected a rising list of base faces from 0 to 11")
     return found
 
@@ -57,6 +63,8 @@ def check_pixel(nside: int, pixel: Tensor, name: str = "pixel") -> None:
 
 def check_range(value: Tensor, count: int, name: str) -> None:
     """``TypeError`` if ``value`` is not int64, ``ValueError`` if one is not in [0, count)."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} is a {type(value).__name__}; expected a tensor of int64")
     if value.dtype != torch.int64:
         raise TypeError(f"{name} is {value.dtype}; expected torch.int64")
     if torch.compiler.is_compiling() or not value.numel():

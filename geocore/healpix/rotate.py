@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from geocore.healpix.grid import ALL_FACES, check_faces, pixel_centres
-from geocore.healpix.interpolate import interp_weights
+from geocore.healpix.grid import check_faces, pixel_centres
+from geocore.healpix.partial import PartialMap
 from geocore.healpix.stencil import Stencil
 
 __all__ = ["MapRotation"]
@@ -38,19 +38,10 @@ class MapRotation(nn.Module):
         _check_rotation(rotation)
         faces = check_faces(faces)
         directions = pixel_centres(nside, faces) @ rotation
-        x, y, z = directions.unbind(-1)
-        colatitude, longitude = torch.atan2(torch.hypot(x, y), z), torch.atan2(y, x)
-        index, weight = interp_weights(nside, colatitude, longitude)
-
-        # From pixel numbers of the sphere to places in a map of these faces.
-        first = torch.full((len(ALL_FACES),), -1)
-        first[list(faces)] = torch.arange(len(faces)) * nside**2
-        start = first[index // nside**2]
-        weight = torch.where(start >= 0, weight, 0.0)
+        index, weight = PartialMap(nside, faces).interpolated(directions)
         total = weight.sum(dim=1, keepdim=True)
         valid = total[:, 0] > 1e-9
         weight = torch.where(valid[:, None], weight / total.clamp(min=1e-9), 0.0)
-        index = torch.where(start >= 0, start + index % nside**2, 0)
         self.register_buffer("valid", valid)
         self.stencil = Stencil(index, weight.to(dtype), len(faces) * nside**2)
 

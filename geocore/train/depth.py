@@ -82,6 +82,7 @@ class Depth(Objective):
     def loss(self, output: Tensor, target: Tensor) -> Learned:
         """``output (batch, ..., outputs)``, ``target (batch, ...)`` metres or 0."""
         counted = target > 0
+        output = torch.where(counted[..., None], output, 0)  # a NaN there counts no more than a 1
         error = _scaled(torch.where(counted, target, 1), self.scale)
         error = (error - self.mean) / self.std - output[..., 0]
         if self.loss_name == "l1":

@@ -28,8 +28,8 @@ class Segmentation(Objective):
     ``weights`` are a number a class, 1 without; a pixel labelled ``IGNORED`` does not count. With
     smoothing ``s`` the numerator is ``(1 - s)`` times that above and ``s / classes sum_ic w_c (-log
     p_i(c))``; the curve shows the mean without. The best weights have the highest mean IoU on the
-    validation split, over the classes that occur there: the NLL of a network that grows more sure
-    of itself rises long before it labels fewer pixels rightly.
+    validation split, over the classes that occur or are predicted there: the NLL of a network
+    that grows more sure of itself rises long before it labels fewer pixels rightly.
     """
 
     task: ClassVar[Task] = "segmentation"
@@ -66,6 +66,7 @@ class Segmentation(Objective):
         weights = self._weights(output)
         counted = labels != IGNORED
         labels = torch.where(counted, labels, 0)
+        logits = torch.where(counted[:, None], logits, 0)  # a NaN or infinity there counts no more
         of_pixel = torch.where(counted, weights[labels], 0)
         count = of_pixel.sum()
         divisor = count.clamp_min(torch.finfo(count.dtype).tiny)  # nothing counts: the loss is zero

@@ -115,3 +115,28 @@ def test_outputs_there_have_no_gradient_and_no_score(
         score.add(given, target)
         scores.append(score.values())
     assert scores[0] == scores[1] != scores[2]
+
+
+@pytest.mark.parametrize("strange", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize(
+    ("task", "loss"),
+    [("segmentation", "cross_entropy"), ("depth", "huber"), ("depth", "gaussian_nll")],
+)
+def test_an_output_that_does_not_count_may_be_anything(
+    tmp_path: Path, task: str, loss: str, strange: float
+) -> None:
+    weights = "inverse_frequency" if task == "segmentation" else "none"
+    params = pixel_params(task, loss=loss, class_weights=weights, label_smoothing=0.0)
+    training, _ = feeds(write_dense(tmp_path / "table", MAPS, columns(MAPS)), task)
+    learned = objective(params, CLASSES, training, "data")
+    _, target = training(torch.arange(2))
+    blind = target == (IGNORED if task == "segmentation" else 0)
+    assert blind.any() and not blind.all()
+    output = torch.randn(*target.shape, learned.outputs, generator=torch.Generator().manual_seed(0))
+    plain = output.clone().requires_grad_()
+    other = torch.where(blind[..., None], strange, output).requires_grad_()
+    for found in (plain, other):
+        learned.loss(found, target).loss.backward()
+    assert torch.equal(learned.loss(plain, target).loss, learned.loss(other, target).loss)
+    assert plain.grad is not None and other.grad is not None
+    assert torch.equal(plain.grad, other.grad) and not plain.grad[blind].any()
