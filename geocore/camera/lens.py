@@ -52,7 +52,8 @@ class RadialCamera(ABC):
                 f"height is {self.height}, width {self.width}; expected whole numbers of pixels, "
                 "at least one each"
             )
-        if len(self.offset) != 2 or not all(math.isfinite(entry) for entry in self.offset):
+        offset = tuple(map(float, self.offset))
+        if len(offset) != 2 or not all(map(math.isfinite, offset)):
             raise ValueError(f"offset is {self.offset}; expected two finite numbers of pixels")
         if not (math.isfinite(self.aspect) and self.aspect > 0):
             raise ValueError(f"aspect is {self.aspect}; expected a finite number above 0")

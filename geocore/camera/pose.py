@@ -25,9 +25,13 @@ class Pose:
     translation: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
-        if len(self.rotation) != 4 or not abs(math.hypot(*self.rotation) - 1) < 1e-6:
+        rotation, translation = (
+            tuple(map(float, self.rotation)),
+            tuple(map(float, self.translation)),
+        )
+        if len(rotation) != 4 or not abs(math.hypot(*rotation) - 1) < 1e-6:
             raise ValueError(f"rotation is {self.rotation}; expected a unit quaternion")
-        if len(self.translation) != 3 or not all(map(math.isfinite, self.translation)):
+        if len(translation) != 3 or not all(map(math.isfinite, translation)):
             raise ValueError(f"translation is {self.translation}; expected three finite numbers")
 
     def apply(self, points: Tensor) -> Tensor:

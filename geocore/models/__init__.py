@@ -5,11 +5,13 @@ from geocore._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "blocks": ["Block", "ChannelDropout", "PatchEmbedding", "PatchMerging"],
+        "blocks": ["Block", "PatchEmbedding", "PatchMerging"],
+        "heal_swin": ["HealSwin"],
         "healpix_encoder": ["HealpixEncoder"],
         "initial": ["initialise"],
         "mixing": ["Attention", "TokenMlp", "attention_reference"],
-        "pairs": ["orbit_pairs", "orbit_positions", "window_pairs"],
+        "pairs": ["orbit_pairs", "window_pairs"],
         "registry": ["ModelInfo", "build", "load"],
+        "swin": ["Swin"],
     },
 )

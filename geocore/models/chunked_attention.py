@@ -75,7 +75,7 @@ class _Attend(torch.autograd.Function):
         out = qkv.new_empty(batch, windows, window, heads, width)
         kept: list[Tensor] = []
         for samples, some in _chunks(batch, windows, heads * window * window):
-            q, k, v = parts[samples, some].permute(3, 0, 1, 4, 2, 5).contiguous().unbind(0)
+            q, k, v = _copied(parts[samples, some].permute(3, 0, 1, 4, 2, 5)).unbind(0)
             if scale is not None:
                 q_norm, k_norm = _norms(q), _norms(k)
                 q.mul_(scale / q_norm)
@@ -116,7 +116,7 @@ class _Attend(torch.autograd.Function):
             norms = None if scale is None else (next(stored), next(stored))
             q, k, v = next(stored), next(stored), next(stored)
             weights = _weights(q, k, bias, _labels_of(some, labels, windows))
-            into = above[samples, some].transpose(2, 3).contiguous()
+            into = _copied(above[samples, some].transpose(2, 3))
             mask = None
             if layout.probability:
                 mask = next(stored).to(weights.dtype)
@@ -155,7 +155,7 @@ def _through_normalisation(
     Only what stands across x changes u: g - u (u g) / s^2, times s / |x|.
     """
     along = (gradient * unit).sum(-1, keepdim=True)
-    share = along * (norm > SMALLEST_NORM)
+    share = torch.gt(norm, SMALLEST_NORM, out=torch.empty_like(norm)).mul_(along)
     if scale is None:
         return gradient.sub_(unit * share).div_(norm), along
     return gradient.sub_(unit * share.div_(scale.square())).mul_(scale / norm), along
@@ -178,6 +178,11 @@ def _chunks(batch: int, windows: int, weights: int) -> Iterator[tuple[slice, sli
     for sample in range(batch):
         for first in range(0, windows, most):
             yield slice(sample, sample + 1), slice(first, min(first + most, windows))
+
+
+def _copied(x: Tensor) -> Tensor:
+    """A copy in any case, which may be changed: ``contiguous`` hands on what already is."""
+    return x.clone(memory_format=torch.contiguous_format)
 
 
 def _norms(x: Tensor) -> Tensor:

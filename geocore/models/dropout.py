@@ -18,10 +18,16 @@ _LEVELS = 1 << 16
 def keep_probability(probability: float) -> float:
     """The exact probability that ``keep_mask`` keeps a number: a multiple of 2^-16.
 
-    It is 1 - round(2^16 p) / 2^16: 0.899994 for p = 0.1. What is kept is divided by this, so the
-    mean is exact.
+    It is 1 - round(2^16 p) / 2^16, at least 2^-16: 0.899994 for p = 0.1. What is
+    kept is divided by this, so the mean is exact.
     """
-    return 1 - round(probability * _LEVELS) / _LEVELS
+    return 1 - _dropped_levels(probability) / _LEVELS
+
+
+def _dropped_levels(probability: float) -> int:
+    if not 0 <= probability < 1:
+        raise ValueError(f"probability is {probability}; expected at least 0 and below 1")
+    return min(round(probability * _LEVELS), _LEVELS - 1)
 
 
 def keep_mask(shape: tuple[int, ...], probability: float, like: Tensor) -> Tensor:
@@ -36,15 +42,15 @@ def keep_mask(shape: tuple[int, ...], probability: float, like: Tensor) -> Tenso
     drawn = torch.empty(-(-count // 4), dtype=torch.int64, device=like.device)
     levels = drawn.random_(-(2**63), None).view(torch.int16)[:count].view(shape)
     mask = torch.empty(shape, dtype=like.dtype, device=like.device)
-    torch.ge(levels, round(probability * _LEVELS) - _LEVELS // 2, out=mask)
+    torch.ge(levels, _dropped_levels(probability) - _LEVELS // 2, out=mask)
     return mask
 
 
 class ElementDropout(nn.Module):
     """Each number is dropped by itself with ``probability``, the rest is scaled up.
 
-    On the CPU the probability is rounded to a multiple of 2^-16 (``keep_probability``) and the
-    backward pass keeps a byte a number.
+    On the CPU, but for compilers, autocast and ``torch.func``, the probability is rounded to a
+    multiple of 2^-16 (``keep_probability``) and the backward pass keeps a byte a number.
     """
 
     def __init__(self, probability: float) -> None:

@@ -9,9 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from geocore.models.blocks import ChannelDropout
 from geocore.models.dropout import ElementDropout, keep_mask, keep_probability
-from geocore.models.products import Linear, by_hand, linear, linear_gelu
+from geocore.models.products import Linear, by_hand, linear, linear_gelu, opaque, opaque_linear
 
 __all__ = ["Mlp"]
 
@@ -22,9 +21,10 @@ _FEWEST = 512  # tokens of a chunk, below which the matrix products lose more th
 class Mlp(nn.Module):
     """W2 drop(gelu(W1 x + b1)) + b2 for each token: ``(batch, tokens, channels)`` to the same.
 
-    ``dropout`` is a module of this room, or the identity. On the CPU a chunk of tokens goes through
-    all steps while it is in the cache, and the backward pass computes gelu anew: it is kept before
-    it, not before and after. That path can be differentiated once, in backward mode.
+    ``dropout`` is any module. With an ``ElementDropout``, on the CPU, a chunk of tokens goes
+    through all steps while it is in the cache, and the backward pass computes gelu anew: what is
+    kept is what goes into it, not what comes out as well. That path can be differentiated once,
+    in backward mode.
     """
 
     def __init__(self, channels: int, hidden: int, dropout: nn.Module) -> None:
@@ -34,7 +34,11 @@ class Mlp(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        if not by_hand(x) or self._by_channel():
+        if opaque(x) and not self.training:
+            inner = opaque_linear(x, self.expand.weight, self.expand.bias, gelu=True)
+            out: Tensor = self.contract(inner)
+            return out
+        if not by_hand(x) or not x.numel() or self._drops_otherwise():
             plain: Tensor = self.contract(self.dropout(F.gelu(self.expand(x))))
             return plain
         dropout, probability = self.dropout, 0.0
@@ -42,14 +46,13 @@ class Mlp(nn.Module):
             probability = dropout.probability
         expand, contract = self.expand, self.contract
         maps = (expand.weight, expand.bias, contract.weight, contract.bias)
-        out: Tensor = _Mlp.apply(  # type: ignore[no-untyped-call]
+        out = _Mlp.apply(  # type: ignore[no-untyped-call]
             x, *maps, probability, torch.is_grad_enabled()
         )
         return out
 
-    def _by_channel(self) -> bool:
-        dropout = self.dropout
-        return self.training and isinstance(dropout, ChannelDropout) and dropout.probability > 0
+    def _drops_otherwise(self) -> bool:
+        return self.training and not isinstance(self.dropout, ElementDropout)
 
 
 class _Mlp(torch.autograd.Function):
@@ -91,7 +94,8 @@ class _Mlp(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         rows, expand, contract, *kept = ctx.saved_tensors
         above = gradient.reshape(len(rows), -1)
-        to_expand, to_contract = torch.zeros_like(expand), torch.zeros_like(contract)
+        to_expand: Tensor | None = None
+        to_contract: Tensor | None = None
         to_expand_bias = expand.new_zeros(len(expand))
         below = []
         stored = iter(kept)
@@ -106,13 +110,17 @@ class _Mlp(torch.autograd.Function):
                 to_inner = linear(into, contract.mT).mul_(mask)
             else:
                 to_inner = linear(into, contract.mT)
-            to_contract.addmm_(into.mT, inner)
+            to_contract = _summed(to_contract, into.mT, inner)
             to_before = torch.ops.aten.gelu_backward(to_inner, before)
-            to_expand.addmm_(to_before.mT, rows[some])
+            to_expand = _summed(to_expand, to_before.mT, rows[some])
             to_expand_bias += to_before.sum(0)
             below.append(linear(to_before, expand.mT))
         to_x = torch.cat(below).view(gradient.shape)
         return to_x, to_expand, to_expand_bias, to_contract, above.sum(0), None, None
+
+
+def _summed(total: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
+    return left @ right if total is None else total.addmm_(left, right)
 
 
 def _chunks(rows: int, hidden: int) -> list[slice]:

@@ -90,8 +90,8 @@ class PlanarOrder:
         opposite borders or padding meet places attend to their own kind alone. Along a direction
         with a single window nothing moves. Without ``shift`` the windows stay.
         """
-        side = math.isqrt(window)
-        if side * side != window or side & (side - 1) or side > self.side:
+        side = math.isqrt(max(window, 0))
+        if side < 1 or side * side != window or side & (side - 1) or side > self.side:
             expected = f"a power of four up to {self.side**2}"
             raise ValueError(f"window is {window}; expected {expected}")
         row, column = self.coordinates()

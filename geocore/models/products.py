@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Linear", "by_hand", "linear", "linear_gelu"]
+__all__ = ["Linear", "by_hand", "linear", "linear_gelu", "opaque", "opaque_linear"]
 
 
 def _probe() -> bool:
@@ -62,12 +62,52 @@ def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return F.gelu(F.linear(x, weight, bias))
 
 
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None, gelu: bool) -> Tensor:
+    if gelu:
+        assert bias is not None
+        return linear_gelu(x, weight, bias)
+    return linear(x, weight, bias)
+
+
+def _like_product(x: Tensor, weight: Tensor, bias: Tensor | None, gelu: bool) -> Tensor:
+    return x.new_empty(*x.shape[:-1], len(weight))
+
+
+# The compiler knows oneDNN's operator for weights in oneDNN's own layout alone, and would call MKL
+# for others: an operator that it does not look into.
+_opaque = torch.library.custom_op(
+    "geocore::linear",
+    _product,
+    mutates_args=(),
+    schema="(Tensor x, Tensor weight, Tensor? bias, bool gelu) -> Tensor",
+)
+_opaque.register_fake(_like_product)
+
+
+def opaque(x: Tensor) -> bool:
+    """Whether ``x`` is being compiled for use on the CPU without gradients, and oneDNN is there."""
+    return (
+        torch.compiler.is_compiling()
+        and x.is_cpu
+        and x.dtype == torch.float32
+        and not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+        and _HAS_ONEDNN
+    )
+
+
+def opaque_linear(x: Tensor, weight: Tensor, bias: Tensor | None, *, gelu: bool) -> Tensor:
+    """``linear``, or ``linear_gelu``, as one step that a compiler does not look into."""
+    out: Tensor = _opaque(x, weight, bias, gelu)
+    return out
+
+
 class Linear(nn.Linear):
     """``x W^T + b``: ``torch.nn.Linear``, by way of ``linear`` where that applies."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.compiler.is_compiling() and x.is_cpu and not torch.is_grad_enabled():
-            return linear(x, self.weight, self.bias)
+        if opaque(x):
+            return opaque_linear(x, self.weight, self.bias, gelu=False)
         if not by_hand(x):
             return super().forward(x)
         out: Tensor = _Linear.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]

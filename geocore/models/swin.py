@@ -26,8 +26,9 @@ class Swin(nn.Module):
     a window both ways.
 
     The image is padded with zeros, below and to the right, to whole tiles of as many tokens of the
-    last stage as a window has, or as the image needs. Padding is not attended to and leaves no
-    trace in the output. A window that exceeds a tile at the last stages is clamped to it.
+    last stage as a window has, or as the image needs. Padding is not attended to, and what is
+    joined with it at the border reads zeros in its place. A window that exceeds a tile at the last
+    stages is clamped to it.
 
     ``kind`` fixes height, width and channels of a planar table. Source: Swin-Unet
     (arXiv:2105.05537), the baseline of arXiv:2307.07313.

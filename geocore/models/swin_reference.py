@@ -18,7 +18,7 @@ from geocore.models.swin_block import SwinBlock
 from geocore.models.tiling import Windows
 from geocore.models.window_attention import WindowAttention
 
-__all__ = ["ReferenceBlock", "as_reference", "attention_reference", "dense_mask"]
+__all__ = ["ReferenceBlock", "as_reference", "dense_mask", "window_attention_reference"]
 
 
 def dense_mask(windows: Windows) -> Tensor | None:
@@ -35,8 +35,13 @@ def dense_mask(windows: Windows) -> Tensor | None:
     return mask
 
 
-def attention_reference(layer: WindowAttention, x: Tensor, mask: Tensor | None = None) -> Tensor:
-    """What ``layer(x, labels)`` is, with ``mask`` the dense one: Swin V1 or V2 as published."""
+def window_attention_reference(
+    layer: WindowAttention, x: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    """What ``layer(x, labels)`` is, with ``mask`` the dense one: Swin V1 or V2 as published.
+
+    In training it drops single weights, whatever the kind of the layer's dropout.
+    """
     batch, slots, channels = x.shape
     width = channels // layer.heads
     runs = x.reshape(-1, layer.window, channels)
@@ -62,7 +67,7 @@ def attention_reference(layer: WindowAttention, x: Tensor, mask: Tensor | None =
 
 
 class ReferenceBlock(nn.Module):
-    """What ``block(x)`` is, on the same parameters."""
+    """What ``block(x)`` is, on the same parameters; with ``channel`` dropout not in training."""
 
     mask: Tensor | None
 
@@ -84,7 +89,7 @@ class ReferenceBlock(nn.Module):
     def _attend(self, x: Tensor) -> Tensor:
         windows = self.block.windows
         slots = x if windows.order is None else x[:, windows.order]
-        out = attention_reference(self.block.attention, slots, self.mask)
+        out = window_attention_reference(self.block.attention, slots, self.mask)
         return self._drop(out if windows.inverse is None else out[:, windows.inverse])
 
     def _perceive(self, x: Tensor) -> Tensor:

@@ -97,6 +97,7 @@ class SwinUnet(nn.Module):
             self.encoder.append(blocks(stage))
             if stage < stages[-1]:
                 self.merges.append(PatchMerging(widths[stage]))
+                self.register_buffer(f"kept{stage}", _kept(tilings[stage]), persistent=False)
         self.norm = nn.LayerNorm(widths[-1])
         self.decoder: nn.ModuleList | None = None
         self.register_buffer("inside", tilings[-1].inside, persistent=False)
@@ -127,7 +128,9 @@ class SwinUnet(nn.Module):
         skips = []
         for stage, blocks in enumerate(self.encoder):
             if stage:
-                x = _note(seen, f"merge{stage}", self.merges[stage - 1](x))
+                kept = getattr(self, f"kept{stage - 1}")
+                x = self.merges[stage - 1](x if kept is None else x * kept)
+                _note(seen, f"merge{stage}", x)
             skips.append(x)
             x = self._blocks(x, blocks, f"stage{stage}", seen)
         x = self.norm(x)
@@ -157,6 +160,19 @@ def _note(seen: Seen | None, name: str, x: Tensor) -> Tensor:
     if seen is not None:
         seen[name] = x
     return x
+
+
+def _kept(tiling: Tiling) -> Tensor | None:
+    """1 for tokens inside and 0 for others, ``(tokens, 1)``; None where no merging joins the two.
+
+    Else what lies outside would get into the parents that are partly inside.
+    """
+    if tiling.inside is None:
+        return None
+    kept = torch.zeros(tiling.tokens)
+    kept[tiling.inside] = 1
+    children = kept.reshape(-1, 4)
+    return None if bool((children == children[:, :1]).all()) else kept[:, None]
 
 
 def _windows(tiling: Tiling) -> tuple[Windows, Windows]:

@@ -99,6 +99,3 @@ class Windows(nn.Module):
         if self.order is None or self.inverse is None:
             return slots
         return permute(slots, self.inverse, self.order)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.to_slots(x)

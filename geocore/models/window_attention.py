@@ -67,10 +67,8 @@ def _mix(
     probability: float,
     factors: Tensor | None,
 ) -> Tensor:
-    if q.is_cuda and factors is None:
-        return F.scaled_dot_product_attention(
-            q, k, v, attn_mask=added, dropout_p=probability, scale=1.0
-        )
+    if _fuses(q) and factors is None:
+        return _fused(q, k, v, added, probability)
     logits = q @ k.mT
     weights = (logits if added is None else logits + added).softmax(-1)
     if probability:
@@ -80,6 +78,23 @@ def _mix(
     return weights @ v
 
 
+def _fuses(q: Tensor) -> bool:
+    return q.is_cuda
+
+
+def _fused(q: Tensor, k: Tensor, v: Tensor, added: Tensor | None, probability: float) -> Tensor:
+    """By the fused kernels, which take one axis of batches and a mask of the same four axes."""
+    batch, windows, heads, window, _ = q.shape
+    mask = None
+    if added is not None:
+        mask = added.expand(batch, windows, heads, window, window).flatten(0, 1).to(q.dtype)
+    q, k, v = q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1)
+    mixed: Tensor = F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, dropout_p=probability, scale=1.0
+    )
+    return mixed.unflatten(0, (batch, windows))
+
+
 class WindowAttention(nn.Module):
     """Attention of the slots of each window, between two linear maps.
 
@@ -87,7 +102,8 @@ class WindowAttention(nn.Module):
     entry of each pair in a table of ``entries`` biases a head; None for no bias. With ``cosine``
     the logits are cosines times a learned scale a head, which starts at 10 and stays below 100
     (Swin V2, arXiv:2111.09883, eq. 2). ``dropout`` applies to the weights: each by itself, or with
-    ``shared`` all those of a sample with one entry at once, which quarter turns keep.
+    ``dropout_kind`` ``channel`` all those of a sample with one entry at once, which quarter turns
+    keep.
     """
 
     pairs: Tensor | None
@@ -106,7 +122,7 @@ class WindowAttention(nn.Module):
         dropout_kind: Literal["element", "channel"] = "element",
     ) -> None:
         super().__init__()
-        if channels % heads:
+        if heads < 1 or channels % heads:
             raise ValueError(f"channels is {channels}; expected a multiple of heads, {heads}")
         if pairs.shape != (window, window):
             raise ValueError(f"pairs has shape {tuple(pairs.shape)}; expected {(window, window)}")
@@ -137,6 +153,12 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """``labels`` ``(m, window)`` are those of the last m windows."""
+        if x.ndim != 3 or x.shape[1] % self.window or x.shape[2] != self.qkv.in_features:
+            expected = f"(batch, windows of {self.window} slots, {self.qkv.in_features})"
+            raise ValueError(f"x has shape {tuple(x.shape)}; expected {expected}")
+        if labels is not None and not 1 <= len(labels) <= x.shape[1] // self.window:
+            found = f"{len(labels)} windows, and x {x.shape[1] // self.window}"
+            raise ValueError(f"labels has {found}; expected at least one and at most as many")
         probability, factors = self.dropout if self.training else 0.0, None
         if probability and self.dropout_kind == "channel":
             drawn = x.new_empty(len(x), self.heads, self.entries).bernoulli_(1 - probability)

@@ -21,6 +21,7 @@ from geocore.pipeline.streamed import outputs_whole, row_spans, stream_table
 __all__ = ["STAGE"]
 
 _SIDES = {"digits": 8, "mnist": 28, "fashion_mnist": 28}  # grey and square; others vary
+_OWN_FILES = ("woodscape", "camvid")  # known by name, but the files are the user's
 
 
 def raw_type(sections: Mapping[str, Section]) -> TableType:
@@ -109,7 +110,7 @@ def whole(job: Job, manifest: Manifest) -> bool:
     if not outputs_whole(job, manifest):
         return False
     data = job.section(DataParams)
-    if data.path is None:  # these sources never change
+    if data.path is None and data.source not in _OWN_FILES:  # these sources never change
         return True
     try:
         source = open_source(data, job.root, data_home(), job.progress.say)
@@ -135,12 +136,14 @@ class _Stream:
 
 def _say_if_unseen(job: Job, data: DataParams) -> None:
     """Say where DVC cannot know that own data changed: it hashes ``data/own`` alone."""
-    if data.path is None:
+    if data.path is None and data.source not in _OWN_FILES:
         return
-    place = locate(data.path, data.source, job.root, data_home()).resolve()
-    if not place.is_relative_to((job.root / "data" / "own").resolve()):
+    own = (job.root / "data" / "own").resolve()
+    if data.path is None or not locate(
+        data.path, data.source, job.root, data_home()
+    ).resolve().is_relative_to(own):
         job.progress.say(
-            f"fetch: {data.path} lies outside data/own, where DVC sees no change; "
+            f"fetch: {data.path or data.source} lies outside data/own, where DVC sees no change; "
             "after one: dvc repro -f fetch"
         )
 

@@ -118,19 +118,20 @@ def _listed(stage: Stage, folder: Path) -> tuple[str, ...]:
 
 def _input_digest(root: Path, name: str, port: Port, paths: tuple[str, ...]) -> str:
     """Of one input, or of those of ``each`` study below, where the names count as well."""
-    found = {path: input_digest(root / path, name, port) for path in paths}
+    found = {path: input_digest(root, path, name, port) for path in paths}
     return digest_json(found) if port.each else found[paths[0]]
 
 
-def input_digest(path: Path, name: str, port: Port) -> str:
+def input_digest(root: Path, place: str, name: str, port: Port) -> str:
     """A digest of what lies at an input's path; a table is verified and named by ``table.json``.
 
     ``table.json`` holds every part's digest. Raises ``UserError`` for an input that is missing,
     truncated or altered.
     """
+    path = root / place
     if not path.exists():
         raise UserError(
-            f"{port.path}: missing; expected the {port.kind} {name!r}: run dvc repro to make it"
+            f"{place}: missing; expected the {port.kind} {name!r}: run dvc repro to make it"
         )
     if port.kind != "table":
         return digest_path(path)

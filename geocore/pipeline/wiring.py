@@ -8,17 +8,15 @@ that the next takes: a ring-ordered map into a nested model is found here, in a 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from geocore.config.load import read_sections
-from geocore.config.section import Section
 from geocore.errors import UserError
-from geocore.pipeline.dvcfile import DvcStage, read_dvc
-from geocore.pipeline.inputs import candidates, located, study_files
+from geocore.pipeline.dvcfile import DvcStage
+from geocore.pipeline.flowing import flow_faults
+from geocore.pipeline.inputs import candidates
+from geocore.pipeline.pipelines import Pipeline, makers, read_pipelines
 from geocore.pipeline.prefectfile import deployment_faults
-from geocore.pipeline.run import stage_of, top_level_keys
 from geocore.pipeline.stage import Port, Stage
 from geocore.runs.closure import import_closure
 
@@ -28,73 +26,22 @@ _CODE = ("geocore/", "flows/", "tasks/")
 _LAZY = {"attach", "__getattr__", "__dir__", "__all__", "__name__", "__version__", "_exports"}
 
 
-@dataclass(frozen=True)
-class _Pipeline:
-    """One ``dvc.yaml`` beside what its stages declare; ``study`` is its folder from the root.
-
-    ``sections`` are None where its parameters cannot be read.
-    """
-
-    study: str
-    written: dict[str, DvcStage]
-    declared: dict[str, Stage]
-    sections: dict[str, Section] | None
-
-    @property
-    def below(self) -> str:
-        """What its paths begin with."""
-        return f"{self.study}/" if self.study else ""
-
-    @property
-    def outs(self) -> dict[str, str]:
-        """Path from the root -> the stage here that gives it."""
-        return {
-            f"{self.below}{port.path}": name
-            for name, stage in self.declared.items()
-            for port in stage.gives.values()
-        }
-
-
 def faults(root: Path) -> list[str]:
     """Every disagreement, in the root's pipeline and each study's; empty when the wiring holds."""
-    found: list[str] = []
-    pipelines = {"": _read(root, "", found)}
-    for file in study_files(root):
-        study = file.parent.relative_to(root).as_posix()
-        try:
-            pipelines[study] = _read(root, study, found)
-        except UserError as error:
-            found += [f"{study}: {line}" for line in error.lines]
+    pipelines, found = read_pipelines(root)
+    made = makers(pipelines)
     for pipeline in pipelines.values():
-        found += _pipeline_faults(root, pipeline, pipelines)
+        found += _pipeline_faults(root, pipeline)
+        found += _collecting_faults(pipeline, pipelines)
+        found += [
+            f"{pipeline.study}: {line}" if pipeline.study else line
+            for line in flow_faults(pipeline, made)
+        ]
     return found + list(deployment_faults(root))
 
 
-def _read(root: Path, study: str, found: list[str]) -> _Pipeline:
-    """One pipeline; what is wrong with its stages' names and its parameters is put into found."""
-    written = read_dvc(root / study)
-    declared: dict[str, Stage] = {}
-    for name in written:
-        try:
-            declared[name] = stage_of(name, written)
-        except UserError as error:
-            found += error.lines
-    sections: dict[str, Section] | None = None
-    try:
-        stages = declared.values()
-        kinds = {k.title: k for stage in stages for k in (*stage.sections, *stage.written_with)}
-        path, known = root / study / "params.yaml", top_level_keys(root / study)
-        where = (Path(study) / "params.yaml").as_posix()
-        sections = read_sections(path, kinds.values(), known, where=where)
-    except UserError as error:
-        found += error.lines
-    return _Pipeline(study, written, declared, sections)
-
-
-def _pipeline_faults(
-    root: Path, pipeline: _Pipeline, pipelines: dict[str, _Pipeline]
-) -> Iterator[str]:
-    """Faults of one ``dvc.yaml``, beside those that it may take inputs from."""
+def _pipeline_faults(root: Path, pipeline: Pipeline) -> Iterator[str]:
+    """Faults of one ``dvc.yaml`` by itself."""
     for name, stage in pipeline.declared.items():
         yield from _stage_faults(root, pipeline, pipeline.written[name], stage)
     for name, stage in pipeline.declared.items():
@@ -106,17 +53,13 @@ def _pipeline_faults(
                     f"{pipeline.below}dvc.yaml: stage {name}: deps lack {given}; expected what "
                     f"{maker} gives, since it is a stage here"
                 )
-    for line in _type_faults(pipeline, pipelines):
-        yield f"{pipeline.study}: {line}" if pipeline.study else line
 
 
-def _listed(port: Port, pipeline: _Pipeline, written: DvcStage) -> bool:
+def _listed(port: Port, pipeline: Pipeline, written: DvcStage) -> bool:
     return any(path in written.deps for path in candidates(port, pipeline.study))
 
 
-def _stage_faults(
-    root: Path, pipeline: _Pipeline, written: DvcStage, stage: Stage
-) -> Iterator[str]:
+def _stage_faults(root: Path, pipeline: Pipeline, written: DvcStage, stage: Stage) -> Iterator[str]:
     study = pipeline.below
     where = f"{study}dvc.yaml: stage {stage.name}"
     command = f"python -m flows.{stage.name} {pipeline.study}".rstrip()
@@ -131,19 +74,13 @@ def _stage_faults(
     yield from _differences(f"{where}: params files", written.params_files, files)
     outs = [f"{study}{port.path}" for port in stage.gives.values()]
     yield from _differences(f"{where}: outs", written.outs, outs)
-    places = located(stage.takes, pipeline.study, written.deps, pipeline.sections)
+    places = pipeline.places(stage.name)
     expected = {path for paths in places.values() for path in paths}
     data = [dep for dep in written.deps if not dep.startswith(_CODE)]
     own = {dep for dep in data if dep.startswith("data/own")}
     yield from _differences(
         f"{where}: deps", [dep for dep in data if dep not in own], sorted(expected)
     )
-    for name, port in stage.takes.items():
-        if port.each and not port.optional and not places[name]:
-            yield (
-                f"{where}: deps name no {port.path} of a study below {pipeline.study or 'the root'}"
-                "; expected at least one"
-            )
     try:
         closure = import_closure([f"flows.{stage.name}"], root)
     except UserError as error:
@@ -158,6 +95,23 @@ def _stage_faults(
     for dep in written.deps:
         if dep.startswith(_CODE) and not any(written.covering(path) == dep for path in files):
             yield f"{where}: deps have {dep}; expected only code that it imports"
+
+
+def _collecting_faults(pipeline: Pipeline, pipelines: Mapping[str, Pipeline]) -> Iterator[str]:
+    """A stage that takes something of each study below takes it of each that gives it."""
+    for name, stage in pipeline.declared.items():
+        where = f"{pipeline.below}dvc.yaml: stage {name}"
+        for title, port in stage.takes.items():
+            if not port.each or port.optional:
+                continue
+            listed = pipeline.places(name)[title]
+            for other in pipelines.values():
+                given = f"{other.below}{port.path}"
+                is_below = other is not pipeline and given.startswith(pipeline.below)
+                if is_below and given in other.outs and given not in listed:
+                    yield f"{where}: deps lack {given}; expected that of each study below"
+            if not listed:
+                yield f"{where}: deps name no {port.path} of a study below; expected at least one"
 
 
 def _hands_on(path: Path) -> bool:
@@ -183,38 +137,3 @@ def _differences(where: str, written: object, expected: object) -> Iterator[str]
     for entry in have:
         if entry not in want:
             yield f"{where} have {entry}; expected only what geocore.pipeline declares"
-
-
-def _type_faults(pipeline: _Pipeline, pipelines: dict[str, _Pipeline]) -> Iterator[str]:
-    """What a stage takes beside what the maker gives, here or in another pipeline."""
-    if pipeline.sections is None:
-        return
-    makers = {
-        path: (name, other) for other in pipelines.values() for path, name in other.outs.items()
-    }
-    for name, stage in pipeline.declared.items():
-        deps = pipeline.written[name].deps
-        places = located(stage.takes, pipeline.study, deps, pipeline.sections)
-        for title, paths in places.items():
-            port = stage.takes[title]
-            for path in paths:
-                if path not in makers:
-                    if not port.optional:
-                        told = path.removeprefix(pipeline.below)
-                        yield f"stage {name}: takes {told}, which no stage gives"
-                    continue
-                maker, other = makers[path]
-                given = _port(other, maker, path)
-                where = "" if other is pipeline else f" of {other.study or 'the root'}"
-                joint = f"{maker}{where} -> {name} ({title})"
-                if given.kind != port.kind:
-                    yield f"{joint}: is {given.kind}; expected {port.kind}"
-                if given.type is None or port.type is None or other.sections is None:
-                    continue
-                mine, wanted = given.type(other.sections), port.type(pipeline.sections)
-                yield from (f"{joint}: {fault}" for fault in mine.mismatches(wanted))
-
-
-def _port(pipeline: _Pipeline, stage: str, path: str) -> Port:
-    gives = pipeline.declared[stage].gives.values()
-    return next(port for port in gives if f"{pipeline.below}{port.path}" == path)

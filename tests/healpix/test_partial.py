@@ -19,7 +19,7 @@ FACES = (0, 1, 5)
 
 def points(count: int = 2000) -> torch.Tensor:
     drawn = torch.randn(count, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return drawn / drawn.norm(dim=1, keepdim=True)
+    return torch.nn.functional.normalize(drawn, dim=1)
 
 
 @pytest.mark.parametrize("faces", [FACES, tuple(range(12)), (11,)])

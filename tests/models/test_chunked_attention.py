@@ -130,3 +130,25 @@ def test_a_vanishing_query_has_a_finite_gradient() -> None:
         qkv,
         atol=1e-12,
     )
+
+
+@pytest.mark.parametrize(("heads", "window"), [(1, 4), (2, 1), (1, 1), (1, 16)])
+@pytest.mark.parametrize("cosine", [False, True])
+def test_neither_the_input_nor_the_incoming_gradient_is_changed(
+    heads: int, window: int, cosine: bool
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    qkv = torch.randn(1, 16, 6, generator=generator, dtype=torch.float64, requires_grad=True)
+    above = torch.randn(1, 16, 2, generator=generator, dtype=torch.float64)
+    before, incoming = qkv.detach().clone(), above.clone()
+    scale = torch.full((heads, 1, 1), 3.0, dtype=torch.float64) if cosine else None
+    given: dict[str, Any] = {"scale": scale, "bias": None, "labels": None}
+    out = attend_in_chunks(qkv, heads, window, probability=0.3, **given)
+    torch.autograd.grad(out, qkv, above)
+    assert torch.equal(qkv.detach(), before) and torch.equal(above, incoming)
+    assert_parity(
+        lambda qkv: attend_in_chunks(qkv, heads, window, **given),
+        lambda qkv: attend(qkv, heads, window, **given),
+        before,
+        atol=1e-12,
+    )

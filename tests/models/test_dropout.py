@@ -12,6 +12,10 @@ def test_the_keep_probability_is_a_multiple_of_a_65536th() -> None:
     assert keep_probability(0.0) == 1.0 and keep_probability(0.5) == 0.5
     assert keep_probability(0.1) == 1 - 6554 / 65536
     assert abs(keep_probability(0.1) - 0.9) < 7e-6
+    assert keep_probability(1 - 1e-9) == 1 / 65536
+    assert torch.isfinite(ElementDropout(1 - 1e-9)(torch.ones(100))).all()
+    with pytest.raises(ValueError, match=r"probability is 1\.0; expected at least 0 and below 1"):
+        keep_probability(1.0)
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.99])

@@ -78,7 +78,7 @@ def test_hidden_numbers_are_dropped_and_the_rest_scaled() -> None:
     assert float(kept.std()) == pytest.approx(12**0.5, rel=0.1)
 
 
-@pytest.mark.parametrize("dropout", [ChannelDropout(0.5), nn.Identity()])
+@pytest.mark.parametrize("dropout", [ChannelDropout(0.5), nn.Dropout(0.9), nn.Identity()])
 def test_other_dropouts(dropout: nn.Module) -> None:
     torch.manual_seed(0)
     layer = Mlp(6, 24, dropout).double()
@@ -88,3 +88,8 @@ def test_other_dropouts(dropout: nn.Module) -> None:
     torch.manual_seed(1)
     expected = layer.contract(dropout(F.gelu(layer.expand(x))))
     torch.testing.assert_close(found, expected, atol=1e-13, rtol=0)
+
+
+def test_an_empty_batch_goes_through() -> None:
+    layer = Mlp(6, 24, ElementDropout(0.5))
+    assert layer(torch.zeros(0, 5, 6)).shape == (0, 5, 6)

@@ -33,6 +33,19 @@ def test_gelu_is_the_exact_one() -> None:
     torch.testing.assert_close(linear_gelu(x, weight, bias).double(), expected, atol=5e-6, rtol=0)
 
 
+def test_a_compiler_calls_it_without_gradients() -> None:
+    layer, x = Linear(4, 5), torch.randn(9, 4)
+    called = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    with torch.no_grad():
+        torch.testing.assert_close(called(x), layer(x), atol=0, rtol=0)
+    torch.library.opcheck(
+        torch.ops.geocore.linear.default, (x, layer.weight, layer.bias, True),
+        test_utils=("test_schema", "test_faketensor"),
+    )  # fmt: skip
+    (found,) = torch.autograd.grad(called(x).sum(), layer.bias)
+    assert torch.equal(found, torch.full((5,), 9.0))
+
+
 def test_without_onednn_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     x, weight, bias = torch.randn(9, 4), torch.randn(5, 4), torch.randn(5)
     monkeypatch.setattr(products, "_HAS_ONEDNN", False)

@@ -40,18 +40,24 @@ def test_any_size_goes_through(size: tuple[int, int], dense: bool) -> None:
 
 
 @pytest.mark.parametrize("shift", ["none", "grid"])
-def test_what_lies_in_the_padding_does_not_matter(shift: str) -> None:
-    table = planar(24, 40)  # 12 x 20 tokens, tiles of 8: the last four rows and columns are padding
+@pytest.mark.parametrize("size", [(24, 40), (23, 37), (22, 38)])
+def test_what_lies_in_the_padding_does_not_matter(size: tuple[int, int], shift: str) -> None:
+    table = planar(*size)
     model, x = swin(table, shift=shift).eval(), pictures(table)
-    clean = model(x)
-    nested_x = model._nested(x)
-    padding = model.inward == 24 * 40
-    assert int(padding.sum()) == 32 * 48 - 24 * 40
-    dirty = torch.where(padding[:, None], 1e3, nested_x)
-    # Of two stages' tiles, 24 x 40 pixels are 6 x 10 tokens: no token joins image and padding.
-    torch.testing.assert_close(model._image(model.body(dirty)), clean, atol=1e-12, rtol=0)
+    pixels = model._nested(x)
+    padding = (model.inward == size[0] * size[1]).reshape(-1, 4)
+    # Of a patch that the border cuts, the outer pixels are part of the input: they are zero.
+    outside = padding.all(dim=1, keepdim=True).expand(-1, 4).reshape(-1, 1)
+    assert outside.sum() > 500
+    dirty = torch.where(outside, 1e3, pixels)
+    torch.testing.assert_close(model._image(model.body(dirty)), model(x), atol=1e-12, rtol=0)
     pooled = swin(table, shift=shift, dense=False).eval()
     torch.testing.assert_close(pooled.body(dirty), pooled(x), atol=1e-12, rtol=0)
+
+
+def test_sizes_that_divide_need_no_mask_where_tokens_are_joined() -> None:
+    assert swin(planar(24, 40)).body.kept0 is None
+    assert swin(planar(22, 40)).body.kept0 is not None
 
 
 def test_windows_are_squares_of_the_image() -> None:

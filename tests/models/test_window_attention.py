@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from geocore.models import window_attention
-from geocore.models.swin_reference import attention_reference, dense_mask
+from geocore.models.swin_reference import dense_mask, window_attention_reference
 from geocore.models.tiling import Windows, offset_pairs
 from geocore.models.window_attention import WindowAttention, attend
 from geocore.testing import assert_parity
@@ -54,9 +54,26 @@ def test_the_layer_is_its_reference(
 
     assert_parity(
         call(lambda x: made(x, windows.labels)),
-        call(lambda x: attention_reference(made, x, mask)),
+        call(lambda x: window_attention_reference(made, x, mask)),
         slots(),
         *made.parameters(),
+        atol=1e-11,
+    )
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_the_fused_kernels_get_the_same_problem(
+    cosine: bool, bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, windows = layer(cosine=cosine, bias=bias), Windows(32, 4, plan())
+    monkeypatch.setattr(window_attention, "by_hand", lambda x: False)
+    monkeypatch.setattr(window_attention, "_fuses", lambda q: True)
+    mask = dense_mask(windows)
+    assert_parity(
+        lambda x: made(x, windows.labels),
+        lambda x: window_attention_reference(made, x, mask),
+        slots(),
         atol=1e-11,
     )
 
@@ -121,5 +138,12 @@ def test_dropout_by_channel_drops_an_offset_at_once() -> None:
 def test_other_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="channels is 6; expected a multiple of heads, 4"):
         WindowAttention(6, 4, 4, *offset_pairs(4, 4))
+    with pytest.raises(ValueError, match="channels is 6; expected a multiple of heads, 0"):
+        WindowAttention(6, 0, 4, *offset_pairs(4, 4))
     with pytest.raises(ValueError, match=r"pairs has shape \(4, 4\); expected \(16, 16\)"):
         WindowAttention(6, 2, 16, *offset_pairs(4, 4))
+    for shape in ((2, 30, 6), (2, 32, 5), (32, 6)):
+        with pytest.raises(ValueError, match=r"expected \(batch, windows of 4 slots, 6\)$"):
+            layer()(torch.zeros(shape, dtype=torch.float64))
+    with pytest.raises(ValueError, match="labels has 9 windows, and x 8; expected at least one"):
+        layer()(slots(), torch.zeros(9, 4, dtype=torch.uint8))

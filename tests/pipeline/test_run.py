@@ -11,7 +11,8 @@ from geocore.config.load import read_yaml
 from geocore.errors import UserError
 from geocore.pipeline.fetch import STAGE as FETCH
 from geocore.pipeline.project import STAGE as PROJECT
-from geocore.pipeline.run import make, open_job, stage_of, whole
+from geocore.pipeline.run import _input_digest, make, open_job, stage_of, whole
+from geocore.pipeline.stage import Port
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,3 +82,23 @@ def test_a_data_stage_is_made_once_and_again_when_its_output_is_gone(root: Path)
     assert [pieces for pieces in notes if pieces] == [
         {job.key: "made"}, {job.key: "found"}, {job.key: "made"}
     ]  # fmt: skip
+
+
+def test_the_digest_of_what_several_studies_give_knows_each(tmp_path: Path) -> None:
+    port = Port("m.json", "metrics", each=True)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "m.json").write_text("{}")
+    places = ("a/m.json", "b/m.json")
+    before = _input_digest(tmp_path, "metrics", port, places)
+    (tmp_path / "b/m.json").write_text('{"x": 1}')
+    after = _input_digest(tmp_path, "metrics", port, places)
+    assert before != after
+    assert _input_digest(tmp_path, "metrics", port, places[1:]) != after
+    swapped = _input_digest(tmp_path, "metrics", port, ("b/m.json", "a/m.json"))
+    assert swapped == after  # which study gave what, in whatever order
+
+
+def test_a_missing_input_of_a_study_is_named_with_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^studies/a/data/raw: missing; expected the table 'raw'"):
+        _input_digest(tmp_path, "raw", Port("data/raw", "table"), ("studies/a/data/raw",))

@@ -65,10 +65,12 @@ class WoodScape(DenseSource):
         self.camera = camera_to_dict(lens)
         self._valid = valid_pixels(lens).numpy()
         self.splits = None
-        self.digest = digest_json(
-            {path.relative_to(folder).as_posix(): digest_file(path)
-             for image in self._images for path in files.of(image)}
-        )  # fmt: skip
+        contents = {
+            path.relative_to(folder).as_posix(): digest_file(path)
+            for image in self._images
+            for path in files.of(image)
+        }
+        self.digest = digest_json({"classes": list(self.classes), "files": contents})
 
     def __len__(self) -> int:
         return len(self._images)
@@ -106,8 +108,9 @@ def _read_depth(path: Path) -> npt.NDArray[np.float32]:
     except (OSError, ValueError, EOFError) as error:
         reason = str(error).splitlines()[0][:80] if str(error) else "no content"
         raise UserError(f"{path}: broken ({reason}); expected an array of depths") from None
-    if found.dtype.kind not in "fiu":
-        raise UserError(f"{path}: holds {found.dtype}; expected an array of depths in metres")
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":
+        held = found.dtype if isinstance(found, np.ndarray) else type(found).__name__
+        raise UserError(f"{path}: holds {held}; expected an array of depths in metres")
     metres = found.astype(np.float32)
     if not (metres >= 0).all():
         raise UserError(f"{path}: a depth is negative or not a number; expected metres")

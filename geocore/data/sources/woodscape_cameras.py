@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from geocore.camera.lens import RadialCamera
+from geocore.errors import UserError
 from geocore.so3.rotation import matrix_to_quaternion, quaternion_to_matrix
 
 __all__ = ["largest_group", "upright_pose"]
@@ -58,6 +59,8 @@ def _close(one: RadialCamera, other: RadialCamera) -> bool:
     u = torch.linspace(-0.5, one.width - 0.5, 33, dtype=torch.float64)
     v, u = torch.meshgrid(v, u, indexing="ij")
     known = one.sees(u, v)
+    if not known.any():
+        raise UserError("calibration: the lens sees no pixel of the image; expected one that does")
     seen_u, seen_v, _ = other.project(one.unproject(u[known], v[known]))
     moved = torch.hypot(seen_u - u[known], seen_v - v[known])
     return bool(moved.max() <= _SAME)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from geocore.errors import UserError
@@ -153,13 +154,15 @@ def class_names(files: WoodscapeFiles) -> tuple[str, ...]:
 
 
 def _of(place: Path, camera: str) -> tuple[Path, ...]:
-    return tuple(
-        sorted(
-            path
-            for path in place.glob(f"*_{camera}.*")
-            if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
-        )
+    found = sorted(
+        path
+        for path in place.glob(f"*_{camera}.*")
+        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
     )
+    for one, other in pairwise(found):
+        if one.stem == other.stem:  # one label for both: they could come to two splits
+            raise UserError(f"{place}: holds {one.name} and {other.name}; expected one of them")
+    return tuple(found)
 
 
 def _first(folder: Path, places: tuple[str, ...], pattern: str) -> Path | None:
