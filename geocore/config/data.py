@@ -60,7 +60,7 @@ class DataParams(Section):
         description="degrees that the upright camera of scenes may pitch and roll"
     )
     tilt: Annotated[float, Field(ge=0, le=180)] | None = Field(
-        description="degrees that each test scene's second camera is tilted"
+        description="degrees that a test scene's further cameras are tilted and rolled"
     )
     camera: Literal["FV", "RV", "MVL", "MVR"] | None = Field(
         description="whose images of woodscape: front, rear, left or right mirror"

@@ -77,7 +77,7 @@ def on_sphere(root: Path, projected: dict[str, Any], **resampled: Any) -> Table:
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four views of three scenes, as ``fetch`` writes them."""
+    """Five views of three scenes, as ``fetch`` writes them."""
     root = tmp_path_factory.mktemp("rendered")
     fetched(root, DATA)
     return root
@@ -93,9 +93,9 @@ def scenes(rendered: Path, tmp_path: Path) -> Path:
 
 def test_scenes_in_a_table(rendered: Path) -> None:
     table = Table.open(rendered / "data/raw")
-    assert table.info.classes == CLASSES and table.info.views == ("upright", "tilted")
-    assert table.column("split").tolist() == [0, 1, 2, 2]
-    assert table.column("view").tolist() == [0, 0, 0, 1]
+    assert table.info.classes == CLASSES and table.info.views == ("upright", "tilted", "rolled")
+    assert table.column("split").tolist() == [0, 1, 2, 2, 2]
+    assert table.column("view").tolist() == [0, 0, 0, 1, 2]
     assert set(table.columns) == {
         "sample", "image", "label", "valid", "depth", "rotation", "view", "split",
     }  # fmt: skip
@@ -103,7 +103,7 @@ def test_scenes_in_a_table(rendered: Path) -> None:
     assert camera is not None and camera.posed and camera.model is not None
     lens = camera_from_dict(camera.model)
     assert (lens.height, lens.width) == (48, 64)
-    assert torch.equal(table.valid(), valid_pixels(lens).flatten().expand(4, -1))
+    assert torch.equal(table.valid(), valid_pixels(lens).flatten().expand(5, -1))
 
 
 def test_rows_do_not_depend_on_how_parts_are_cut(
@@ -112,7 +112,7 @@ def test_rows_do_not_depend_on_how_parts_are_cut(
     whole = Table.open(rendered / "data/raw")
     monkeypatch.setattr(table_module, "_PART_BYTES", 1)
     _, parted = fetched(tmp_path, DATA)
-    assert len(list((tmp_path / "data/raw").glob("*.arrow"))) == 4
+    assert len(list((tmp_path / "data/raw").glob("*.arrow"))) == 5
     for name in whole.columns:
         np.testing.assert_array_equal(parted.column(name), whole.column(name))
 
@@ -146,7 +146,7 @@ def test_maps_are_those_of_the_reference(scenes: Path, changes: dict[str, Any]) 
     assert torch.equal(table.valid(), expected["valid"])
     assert torch.equal(table.labels(), expected["label"])
     assert torch.equal(table.depths(), expected["depth"])
-    assert table.column("view").tolist() == [0, 0, 0, 1]
+    assert table.column("view").tolist() == [0, 0, 0, 1, 2]
 
 
 def test_the_rotation_is_random_times_base_times_pose(scenes: Path) -> None:
@@ -162,21 +162,22 @@ def test_the_rotation_is_random_times_base_times_pose(scenes: Path) -> None:
     run_stage(project.STAGE, scenes, **OWN_CAMERA, pose="ignored")
     table = Table.open(scenes / "data/projected")
     found = quaternion_to_matrix(torch.from_numpy(table.column("rotation")))
-    torch.testing.assert_close(found, ahead.expand(4, 3, 3), atol=1e-12, rtol=0)
+    torch.testing.assert_close(found, ahead.expand(5, 3, 3), atol=1e-12, rtol=0)
     assert table.info.camera is not None and table.info.camera.alike
 
 
-def test_a_tilted_view_lies_on_the_upright_one_where_the_pose_is_known(scenes: Path) -> None:
+@pytest.mark.parametrize("view", [3, 4], ids=["tilted", "rolled"])
+def test_a_view_lies_on_the_upright_one_where_the_pose_is_known(scenes: Path, view: int) -> None:
     """A place of the world has one class and one distance, whichever way the camera is held."""
     agreement, distances = {}, {}
     for pose in ("known", "ignored"):
         table = on_sphere(scenes, OWN_CAMERA | {"pose": pose}, faces=tuple(range(12)))
         valid, labels, depth = table.valid(), table.labels(), table.depths()
-        both = valid[2] & valid[3]
+        both = valid[2] & valid[view]
         assert both.float().mean() > 0.3
-        agreement[pose] = float((labels[2] == labels[3])[both].float().mean())
-        both &= (depth[2] > 0) & (depth[3] > 0)
-        ratio = (depth[2][both] / depth[3][both]).log().abs()
+        agreement[pose] = float((labels[2] == labels[view])[both].float().mean())
+        both &= (depth[2] > 0) & (depth[view] > 0)
+        ratio = (depth[2][both] / depth[view][both]).log().abs()
         distances[pose] = float(ratio.median())
     # Pixels of the image are 3 degrees wide, so only edges and thin things may differ.
     assert agreement["known"] > 0.9 > 0.8 > agreement["ignored"]

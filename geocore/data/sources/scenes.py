@@ -18,8 +18,8 @@ from geocore.runs.digest import digest_json
 __all__ = ["Scenes"]
 
 _A_PROCESS = 16  # scenes that are worth starting one
-_VIEWS = ("upright", "tilted")
-_UPRIGHT, _TILTED = range(len(_VIEWS))
+_VIEWS = ("upright", "tilted", "rolled")
+_UPRIGHT, _TILTED, _ROLLED = range(len(_VIEWS))
 _SPLITS: tuple[Split, ...] = ("train", "val", "test")  # as SPLITS numbers them
 _TEST = _SPLITS.index("test")
 
@@ -29,9 +29,11 @@ class Scenes(DenseSource):
 
     ``counts`` are the scenes of each split; no two share one, and the first scenes of a larger
     split are those of a smaller. Training and validation scenes are seen once, by an upright
-    camera that pitches and rolls by up to ``jitter`` degrees, test scenes twice: so (view 0), and
-    by a camera that is tilted from there by ``tilt`` degrees about an axis of the image plane
-    (view 1). A scene's seed, jitter and axis depend on ``seed``, its split and its place alone.
+    camera that pitches and rolls by up to ``jitter`` degrees, test scenes three times: so (view 0),
+    by a camera that is tilted from there by ``tilt`` degrees about an axis of the image plane, so
+    that it looks elsewhere (view 1), and by one that is rolled by as much to the right or to the
+    left about its own axis (view 2). A scene's seed, jitter, axis and side depend on ``seed``, its
+    split and its place alone.
     """
 
     name = "scenes"
@@ -52,7 +54,7 @@ class Scenes(DenseSource):
             (code, index, view)
             for code, count in enumerate(counts)
             for index in range(count)
-            for view in ((_UPRIGHT, _TILTED) if code == _TEST else (_UPRIGHT,))
+            for view in ((_UPRIGHT, _TILTED, _ROLLED) if code == _TEST else (_UPRIGHT,))
         ]
         self.splits = np.array([code for code, _, _ in entries], np.uint8)
         self.seen = np.array([view for _, _, view in entries], np.uint8)
@@ -78,9 +80,10 @@ class Scenes(DenseSource):
 def _poses(
     entries: Sequence[tuple[int, int, int]], jitter: float, tilt: float, seed: int
 ) -> npt.NDArray[np.float64]:
-    """From each camera's frame to the upright camera's: its jitter, and of tilted views the tilt.
+    """From each camera's frame to the upright camera's: its jitter, then what its view adds.
 
-    ``R_x(pitch) R_z(roll) R_a(tilt)``: the axis ``a`` lies in the camera's own image plane.
+    ``R_x(pitch) R_z(roll) R_a(tilt)``: the axis ``a`` lies in the camera's own image plane for
+    tilted views, and is its optical axis, one way or the other, for rolled ones.
     """
     import torch
 
@@ -90,13 +93,13 @@ def _poses(
     drawn = torch.from_numpy(np.stack([_uniform(seed, *entry[:2]) for entry in entries]))
     pitch, roll = (jitter * (2 * drawn[:, :2] - 1)).unbind(-1)
     upright = tilted(pitch, roll, torch.zeros_like(pitch))
-    tilted_ones = torch.tensor([view == _TILTED for _, _, view in entries])
-    half = tilted_ones.double() * (math.radians(tilt) / 2)
-    angle = 2 * math.pi * drawn[:, 2]
-    turn = torch.stack(
-        [half.cos(), half.sin() * angle.cos(), half.sin() * angle.sin(), torch.zeros_like(half)],
-        dim=-1,
-    )
+    views = torch.tensor([view for _, _, view in entries])
+    half = (views != _UPRIGHT).double() * (math.radians(tilt) / 2)
+    angle, zero = 2 * math.pi * drawn[:, 2], torch.zeros_like(half)
+    in_plane = torch.stack([angle.cos(), angle.sin(), zero], dim=-1)
+    optical = torch.stack([zero, zero, torch.where(drawn[:, 2] < 0.5, 1.0, -1.0).double()], dim=-1)
+    axis = torch.where((views == _ROLLED)[:, None], optical, in_plane)
+    turn = torch.cat([half.cos()[:, None], half.sin()[:, None] * axis], dim=-1)
     poses: npt.NDArray[np.float64] = compose(upright, turn).numpy()
     return poses
 

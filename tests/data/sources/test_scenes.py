@@ -30,7 +30,7 @@ def test_no_scene_is_in_two_splits_whatever_n(seed: int) -> None:
     drawn: dict[int, set[int]] = {0: set(), 1: set(), 2: set()}
     for counts in itertools.product((1, 2, 7, 40), repeat=3):
         source = Scenes(counts, SIZE, 0.0, 30.0, seed)
-        assert source.official == {"train": counts[0], "val": counts[1], "test": 2 * counts[2]}
+        assert source.official == {"train": counts[0], "val": counts[1], "test": 3 * counts[2]}
         seeds, splits = np.array(source.seeds), np.asarray(source.splits)
         for split in range(3):
             mine = set(seeds[splits == split].tolist())
@@ -40,22 +40,26 @@ def test_no_scene_is_in_two_splits_whatever_n(seed: int) -> None:
     assert [len(drawn[split]) for split in range(3)] == [40] * 3, "the larger begins as the smaller"
 
 
-def test_test_scenes_are_seen_upright_and_tilted() -> None:
+def test_test_scenes_are_seen_upright_tilted_and_rolled() -> None:
     source = Scenes((3, 2, 200), SIZE, 0.0, 35.0, 4)
-    assert source.views == ("upright", "tilted")
+    assert source.views == ("upright", "tilted", "rolled")
     seen = np.asarray(source.seen)
-    assert seen.tolist() == [0] * 5 + [0, 1] * 200
-    assert source.seeds[5::2] == source.seeds[6::2]
+    assert seen.tolist() == [0] * 5 + [0, 1, 2] * 200
+    assert source.seeds[5::3] == source.seeds[6::3] == source.seeds[7::3]
     poses = poses_of(source)
     upright = torch.tensor([1.0, 0, 0, 0]).double()
     assert float(geodesic_distance(poses[seen == 0], upright.expand(205, 4)).max()) < 1e-12
-    tilts = poses[6::2]
+    tilts, rolls = poses[6::3], poses[7::3]
     angles = torch.rad2deg(geodesic_distance(tilts, upright.expand(200, 4)))
     torch.testing.assert_close(angles, torch.full_like(angles, 35.0), atol=1e-9, rtol=0)
     assert float(tilts[:, 3].abs().max()) < 1e-15, "its axis lies in the image plane"
     about = torch.atan2(tilts[:, 2], tilts[:, 1])
     # In every eighth of the circle: 200 uniform ones miss one with probability 2e-11.
     assert len(torch.unique((about / (torch.pi / 4)).floor())) == 8
+    angles = torch.rad2deg(geodesic_distance(rolls, upright.expand(200, 4)))
+    torch.testing.assert_close(angles, torch.full_like(angles, 35.0), atol=1e-9, rtol=0)
+    assert not rolls[:, 1:3].any(), "about the optical axis"
+    assert 60 < int((rolls[:, 3] > 0).sum()) < 140, "to either side"
 
 
 def test_jitter_pitches_and_rolls_and_the_tilt_starts_from_there() -> None:
@@ -67,7 +71,7 @@ def test_jitter_pitches_and_rolls_and_the_tilt_starts_from_there() -> None:
     assert float(frames[:, 0, 2].abs().max()) < 1e-15, "no yaw"
     roll = torch.rad2deg(torch.atan2(frames[:, 1, 0], frames[:, 1, 1]))
     assert 2.8 < float(roll.abs().max()) <= 3.0
-    relative = compose(inverse(poses[301::2]), poses[302::2])
+    relative = compose(inverse(poses[301::3]), poses[302::3])
     angles = torch.rad2deg(2 * torch.acos(relative[:, 0]))
     torch.testing.assert_close(angles, torch.full_like(angles, 35.0), atol=1e-6, rtol=0)
     # A scene keeps its jitter when there are more of them, and another tilt.
@@ -78,12 +82,12 @@ def test_jitter_pitches_and_rolls_and_the_tilt_starts_from_there() -> None:
 
 def test_frames_have_all_planes_and_rows_do_not_depend_on_each_other() -> None:
     source = Scenes((2, 1, 1), SIZE, 1.0, 40.0, 0)
-    (whole,) = source.pieces(np.arange(5), 5)
+    (whole,) = source.pieces(np.arange(6), 6)
     assert {name: (value.shape, str(value.dtype)) for name, value in whole.items()} == {
-        "image": ((5, 12, 16, 3), "uint8"),
-        "label": ((5, 12, 16), "uint8"),
-        "valid": ((5, 12, 16), "bool"),
-        "depth": ((5, 12, 16), "float32"),
+        "image": ((6, 12, 16, 3), "uint8"),
+        "label": ((6, 12, 16), "uint8"),
+        "valid": ((6, 12, 16), "bool"),
+        "depth": ((6, 12, 16), "float32"),
     }
     assert source.classes == CLASSES and whole["label"].max() < len(CLASSES)
     sky = whole["label"] == CLASSES.index("sky")
@@ -91,8 +95,8 @@ def test_frames_have_all_planes_and_rows_do_not_depend_on_each_other() -> None:
     (some,) = source.pieces(np.array([1, 4]), 2)
     for name, value in some.items():
         np.testing.assert_array_equal(value, whole[name][[1, 4]])
-    known = source.known(np.array([3, 4]))
-    assert known["view"].tolist() == [0, 1]
+    known = source.known(np.array([3, 4, 5]))
+    assert known["view"].tolist() == [0, 1, 2]
     np.testing.assert_array_equal(known["rotation"], source.poses[3:])
 
 
