@@ -43,7 +43,7 @@ class HealSwin(nn.Module):
         dense: bool = False,
     ) -> None:
         super().__init__()
-        nside, faces, pixel_channels = _geometry(kind, len(params.depths))
+        nside, faces, pixel_channels = _geometry(kind, params)
         self.input_shape = (len(faces) * nside**2, pixel_channels)
         places, entries, per_face = None, 0, nside**2 // 4
         if params.position == "orbit":
@@ -88,7 +88,8 @@ def _tiling(nside: int, faces: tuple[int, ...], params: ModelParams) -> Tiling:
     return Tiling(len(faces) * nside**2, window, plan)
 
 
-def _geometry(kind: TableType, stages: int) -> tuple[int, tuple[int, ...], int]:
+def _geometry(kind: TableType, params: ModelParams) -> tuple[int, tuple[int, ...], int]:
+    stages = len(params.depths)
     if faults := kind.mismatches(TableType(grid="healpix", ordering="nested")):
         raise UserError(*(f"model.name is heal_swin; its table's {fault}" for fault in faults))
     if kind.nside is None or kind.faces is None or kind.channels is None:
@@ -97,5 +98,10 @@ def _geometry(kind: TableType, stages: int) -> tuple[int, tuple[int, ...], int]:
         raise UserError(
             f"model.depths has {stages} stages and resample.nside is {kind.nside}; expected an "
             f"nside of at least {2**stages}, or fewer stages"
+        )
+    if params.window > kind.nside**2 // 4:  # later stages are clamped, their faces being smaller
+        raise UserError(
+            f"model.window is {params.window} and resample.nside is {kind.nside}; expected a "
+            f"window of at most {kind.nside**2 // 4}, the tokens of a face"
         )
     return kind.nside, kind.faces, kind.channels

@@ -114,7 +114,7 @@ def test_the_papers_setting_has_the_published_size() -> None:
 def test_the_size_does_not_depend_on_resolution_or_faces() -> None:
     shapes = [
         {name: p.shape for name, p in heal_swin(nested(nside, faces)).named_parameters()}
-        for nside, faces in ((4, (3,)), (16, EIGHT), (64, (0, 1, 7)))
+        for nside, faces in ((8, (3,)), (16, EIGHT), (64, (0, 1, 7)))
     ]
     assert shapes[0] == shapes[1] == shapes[2]
 
@@ -184,6 +184,8 @@ def test_an_empty_map_has_moderate_gradients() -> None:
          "model.name is heal_swin; its table's ordering is ring; expected nested"),
         (TableType(grid="planar", height=8, width=8, channels=1),
          "model.name is heal_swin; its table's grid is planar; expected healpix"),
+        (nested(4), "model.window is 16 and resample.nside is 4; expected a window of at most 4, "
+         "the tokens of a face"),
     ],
 )  # fmt: skip
 def test_other_tables_are_refused(table: TableType, found: str) -> None:
