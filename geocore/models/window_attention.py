@@ -92,7 +92,7 @@ def _fused(q: Tensor, k: Tensor, v: Tensor, added: Tensor | None, probability: f
     mixed: Tensor = F.scaled_dot_product_attention(
         q, k, v, attn_mask=mask, dropout_p=probability, scale=1.0
     )
-    return mixed.unflatten(0, (batch, windows))
+    return mixed.unflatten(0, (batch, windows))  # type: ignore[no-any-return]
 
 
 class WindowAttention(nn.Module):
