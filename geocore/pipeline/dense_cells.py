@@ -6,7 +6,6 @@ logarithmic scale; what lies outside the image or has no truth is grey.
 
 from __future__ import annotations
 
-import colorsys
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,37 +20,11 @@ from geocore.measure.segmentation import IGNORED
 from geocore.pipeline.dense_tally import Panel
 from geocore.so3.rotation import quaternion_to_matrix
 
-__all__ = ["OFF", "Cells", "Viewpoint", "depth_limits", "palette"]
+__all__ = ["OFF", "Cells", "Viewpoint", "depth_limits"]
 
 WIDTH = 300  # of a cell in pixels
 OFF = 0.5  # relative error of a depth that is drawn lightest
 _GREY, _RIGHT, _WRONG = 205.0, (236.0, 236.0, 238.0), (213.0, 94.0, 0.0)
-
-# Of street scenes, near the colours that they are published in.
-_NAMED = {
-    "void": (0, 0, 0), "sky": (120, 180, 230), "road": (128, 64, 128), "lane_mark": (250, 250, 250),
-    "lanes": (250, 250, 250), "pavement": (235, 120, 205), "curb": (235, 120, 205),
-    "building": (90, 80, 75), "car": (30, 60, 190), "vehicles": (30, 60, 190),
-    "pedestrian": (220, 20, 60), "person": (220, 20, 60), "rider": (255, 110, 60),
-    "bicycle": (119, 11, 32), "motorcycle": (0, 130, 140), "pole": (170, 170, 170),
-    "tree": (80, 145, 35), "traffic_sign": (240, 210, 20),
-}  # fmt: skip
-
-
-def palette(classes: Sequence[str]) -> Tensor:
-    """A colour for each class, ``(classes, 3)`` from 0 to 255: known names have their own."""
-    hues = iter(range(len(classes)))
-    found = []
-    for name in classes:
-        colour: tuple[float, float, float]
-        if name in _NAMED:
-            colour = _NAMED[name]
-        else:  # by the golden angle, so that neighbours differ
-            place = next(hues)
-            r, g, b = colorsys.hsv_to_rgb(place * 0.381966 % 1, 0.65, 0.9 - 0.3 * (place % 2))
-            colour = (255 * r, 255 * g, 255 * b)
-        found.append(colour)
-    return torch.tensor(found, dtype=torch.float64)
 
 
 def depth_limits(panels: Sequence[Panel]) -> tuple[float, float]:

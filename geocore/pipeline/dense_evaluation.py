@@ -19,10 +19,11 @@ from torch import Tensor, nn
 from geocore.config.evaluate import EvaluateParams
 from geocore.config.runtime import RuntimeParams
 from geocore.data.table import Table
+from geocore.data.tablecamera import table_camera
 from geocore.data.tabletype import TableType
 from geocore.errors import UserError
 from geocore.models.registry import ModelInfo, load
-from geocore.pipeline.dense_grids import Crossing, DenseSplit, Grid, camera_of
+from geocore.pipeline.dense_grids import Crossing, DenseSplit, Grid
 from geocore.pipeline.dense_pictures import draw
 from geocore.pipeline.dense_tally import ALL, DepthTally, Panel, SegmentationTally, Shown, Tally
 from geocore.pipeline.measuring import (
@@ -129,7 +130,7 @@ class _Pair:
             split: DenseSplit(table, split, device, task, mine.ids) for split, mine in own.items()
         }
         plane, mine = (other if name == "healpix" else own)["test"].table, own["test"].table
-        return cls(own, other, Crossing(mine.info.type, table.info.type, camera_of(plane)))
+        return cls(own, other, Crossing(mine.info.type, table.info.type, table_camera(plane)))
 
     def require(self, job: Job, objective: Objective) -> None:
         """``UserError`` naming the first sample with a label or depth that cannot be."""

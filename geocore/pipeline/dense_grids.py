@@ -20,7 +20,6 @@ from torch import Tensor
 
 from geocore.camera.backproject import RotatedBackprojector
 from geocore.camera.lens import RadialCamera
-from geocore.camera.record import camera_from_dict
 from geocore.camera.sampling import containing_pixel
 from geocore.data.table import Table
 from geocore.data.tabletype import TableType
@@ -29,7 +28,7 @@ from geocore.healpix.grid import pixel_centres
 from geocore.so3.rotation import quaternion_to_matrix
 from geocore.train.feed import Feed, table_feed
 
-__all__ = ["Crossing", "DenseSplit", "Grid", "Place", "camera_of", "place_of"]
+__all__ = ["Crossing", "DenseSplit", "Grid", "Place", "place_of"]
 
 Place = Literal["plane", "sphere"]
 Grid = Literal["plane", "sphere", "shared"]
@@ -38,17 +37,6 @@ Grid = Literal["plane", "sphere", "shared"]
 def place_of(kind: TableType) -> Place:
     """Which of the two grids a table's samples lie on."""
     return "sphere" if kind.grid == "healpix" else "plane"
-
-
-def camera_of(table: Table) -> RadialCamera:
-    """The camera of a dense table; ``UserError`` where the table does not say."""
-    about = table.info.camera
-    if about is None or about.model is None:
-        raise UserError(f"{table.folder}: names no camera; expected one in a dense table")
-    try:
-        return camera_from_dict(about.model)
-    except ValueError as error:
-        raise UserError(f"{table.folder}: {error}") from None
 
 
 class DenseSplit:

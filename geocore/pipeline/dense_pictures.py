@@ -10,12 +10,13 @@ import torch
 
 from geocore.healpix.draw import Picture, View, colours, write_png
 from geocore.pipeline.companions import SHARES
-from geocore.pipeline.dense_cells import OFF, Cells, Viewpoint, depth_limits, palette
+from geocore.pipeline.dense_cells import OFF, Cells, Viewpoint, depth_limits
 from geocore.pipeline.dense_grids import Grid
 from geocore.pipeline.dense_sheet import bar, sheet
 from geocore.pipeline.dense_tally import ALL, DepthTally, Panel, SegmentationTally, Shown, Tally
 from geocore.pipeline.depth_scores import RANGES
 from geocore.pipeline.evaluation_pictures import layers_picture
+from geocore.pipeline.palette import class_colours
 from geocore.pipeline.symmetry_errors import SymmetryErrors
 from geocore.report.bar_chart import bar_chart
 from geocore.report.charts import confusion_chart, kept_chart, reliability_chart
@@ -61,7 +62,7 @@ def _by_view(shown: Sequence[Shown]) -> dict[str, list[Shown]]:
 def _label_sheets(
     tally: SegmentationTally, shown: Sequence[Shown], viewpoint: Viewpoint
 ) -> dict[str, Picture]:
-    colour = palette(tally.kinds)
+    colour = 255 * class_colours(tally.kinds)
     legend: dict[str, Picture | tuple[int, int, int]] = {
         name: _rgb(row) for name, row in zip(tally.kinds, colour.tolist(), strict=True)
     }

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from geocore.config.evaluate import EvaluateParams
 from geocore.data.table import Table
+from geocore.data.tablecamera import table_camera
 from geocore.healpix.grid import pixel_centres
 from geocore.measure.calibration import Reliability
 from geocore.pipeline.companions import SHARES
-from geocore.pipeline.dense_grids import DenseSplit, Grid, Place, camera_of, place_of
+from geocore.pipeline.dense_grids import DenseSplit, Grid, Place, place_of
 from geocore.pipeline.depth_scores import RANGES, DepthScores, ranged
 from geocore.pipeline.segmentation_scores import SegmentationScores, labelled
 from geocore.train.depth import Depth
@@ -260,7 +261,9 @@ class DepthTally(Tally):
         return torch.stack([metres, deviation], dim=-1)
 
     def new_scores(self, grid: Grid) -> DepthScores:
-        before = self.found.get("val", {}).get(ALL, {}).get(grid)
+        # Of the whole validation split, which is complete when another one begins.
+        whole = self.found.get("val", {}) if self._split != "val" else {}
+        before = whole.get(ALL, {}).get(grid)
         constant = None if before is None else before.summary()["rmse"]
         params = self._params
         return DepthScores(
@@ -282,7 +285,7 @@ def _directions(table: Table) -> Tensor:
     if kind.grid == "healpix":
         assert kind.nside is not None and kind.faces is not None  # a HEALPix table says both
         return pixel_centres(kind.nside, kind.faces)
-    camera = camera_of(table)
+    camera = table_camera(table)
     u = torch.arange(camera.width, dtype=torch.float64)
     v = torch.arange(camera.height, dtype=torch.float64)
     rows, columns = torch.meshgrid(v, u, indexing="ij")

@@ -88,9 +88,11 @@ def _layers(table: Table, rows: np.ndarray) -> Iterator[_Layer]:
     if kind.label_kind != "mask":
         return
     labels = table.labels(rows)
-    count = len(table.info.classes) or int(labels[labels != IGNORED].max()) + 1
     known = valid & (labels != IGNORED)
-    yield _Layer(coloured(labels, count), known, None, ["labels"] * len(rows))
+    classes = table.info.classes
+    if not classes:  # colours by their numbers
+        classes = tuple(map(str, range(int(labels[labels != IGNORED].max()) + 1)))
+    yield _Layer(coloured(labels, classes), known, None, ["labels"] * len(rows))
     if "depth" not in table.columns:
         return
     depths = table.depths(rows)

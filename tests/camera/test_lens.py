@@ -167,7 +167,7 @@ def test_resizing_keeps_square_pixels_square() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"height": 0}, "height is 0, width 4; expected whole numbers of pixels, at least one each"),
+        ({"height": 0}, "height is 0, width 4; expected whole numbers of pixels, at least one"),
         ({"offset": (0.0, math.nan)}, r"offset is \(0.0, nan\); expected two finite numbers"),
         ({"aspect": 0.0}, "aspect is 0.0; expected a finite number above 0"),
         ({"limit": 181.0}, "limit is 181.0; expected degrees above 0 and at most 180"),

@@ -10,9 +10,10 @@ import torch
 
 from geocore.camera.pose import look_at, tilted
 from geocore.data.table import IGNORED, Table
-from geocore.pipeline.dense_cells import OFF, Cells, Viewpoint, depth_limits, palette
+from geocore.pipeline.dense_cells import OFF, Cells, Viewpoint, depth_limits
 from geocore.pipeline.dense_grids import DenseSplit
 from geocore.pipeline.dense_tally import Panel
+from geocore.pipeline.palette import class_colours
 from geocore.so3.rotation import matrix_to_quaternion, quaternion_to_matrix
 from tests.pipeline.dense import CLASSES, HEIGHT, IMAGES, MAPS, WIDTH, on_the_sphere, samples
 from tests.pipeline.dense import write_table as write
@@ -42,16 +43,6 @@ def test_tilts_that_cancel_do_not_move_the_picture() -> None:
     assert found.longitude == pytest.approx(30, abs=1e-6)
 
 
-def test_a_class_has_one_colour_wherever_it_is_drawn() -> None:
-    colours = palette(("sky", "road", "a", "b", "c"))
-    assert len({tuple(row) for row in colours.tolist()}) == 5
-    assert torch.equal(palette(("road", "sky"))[0], colours[1])
-    assert colours.min() >= 0
-    assert colours.max() <= 255
-    many = palette([f"class {n}" for n in range(30)])
-    assert len({tuple(row) for row in many.round().tolist()}) == 30
-
-
 def panel(tmp_path: Path, place: str, task: str, values: torch.Tensor | None = None) -> Panel:
     own = samples() if place == "plane" else on_the_sphere(samples())
     write(tmp_path, IMAGES if place == "plane" else MAPS, own)
@@ -68,7 +59,7 @@ def panel(tmp_path: Path, place: str, task: str, values: torch.Tensor | None = N
 @pytest.mark.parametrize("place", ["plane", "sphere"])
 def test_labels_are_painted_in_their_colours(tmp_path: Path, place: str) -> None:
     shown = panel(tmp_path, place, "segmentation")
-    colour = palette(CLASSES)
+    colour = 255 * class_colours(CLASSES)
     views: dict[int, object] = {}
     cells = Cells(shown, Viewpoint(0.0, 20.0), views)  # type: ignore[arg-type]
     image, label, predicted, error = cells.of_labels(colour)

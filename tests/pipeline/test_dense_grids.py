@@ -10,9 +10,10 @@ import torch
 
 from geocore.camera.backproject import backproject_reference
 from geocore.data.table import IGNORED, Table
+from geocore.data.tablecamera import table_camera
 from geocore.errors import UserError
 from geocore.healpix.grid import pixel_centres
-from geocore.pipeline.dense_grids import Crossing, DenseSplit, camera_of, place_of
+from geocore.pipeline.dense_grids import Crossing, DenseSplit, place_of
 from geocore.so3.rotation import quaternion_to_matrix
 from tests.pipeline.dense import (
     CAMERA,
@@ -137,11 +138,8 @@ def test_samples_are_matched_by_their_number(root: Path) -> None:
 
 def test_a_table_says_its_camera_and_its_grid(root: Path) -> None:
     images = Table.open(root / "data/projected")
-    assert camera_of(images) == CAMERA
+    assert table_camera(images) == CAMERA
     assert (place_of(IMAGES), place_of(MAPS)) == ("plane", "sphere")
-    without = Table(images.folder, replace(images.info, camera=None), images._parts)
-    with pytest.raises(UserError, match="names no camera; expected one in a dense table"):
-        camera_of(without)
     with pytest.raises(UserError, match="the camera's images are 24 x 32; expected 24 x 16"):
         Crossing(MAPS, replace(IMAGES, width=16), CAMERA)
 
