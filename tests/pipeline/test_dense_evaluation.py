@@ -415,3 +415,21 @@ def test_bad_input_in_one_line(root: Path, spoil: Callable[[Path], None], line: 
     spoil(root)
     (found,) = refused(root)
     assert found == line
+
+
+def test_depths_without_a_deviation_have_that_of_the_validation_split(root: Path) -> None:
+    """A network that predicts none is calibrated with its RMSE there, once all of it is known."""
+    model = write_project(root, IMAGES, "depth", loss="l2", scale="linear", mean=6.0, std=2.0)
+    metrics = evaluated(root)
+    for grids in metrics["val"].values():
+        assert grids["plane"]["nll"] is None and grids["plane"]["ece"] is None
+    deviation = metrics["val"]["all"]["plane"]["rmse"]
+    metres = 6.0 + 2.0 * outputs_by_hand(model, "plane")[..., 0].double()
+    true = torch.from_numpy(columns("plane")["depth"][TEST]).double()
+    counted = torch.from_numpy(columns("plane")["valid"][TEST]) & (true > 0)
+    for view, mine in (("all", VIEW >= 0), ("tilted", VIEW == 1)):
+        chosen = torch.from_numpy(mine)[:, None] & counted
+        z = (true[chosen] - metres[chosen]) / deviation
+        nll = z.square().mean() / 2 + np.log(deviation) + np.log(2 * np.pi) / 2
+        assert metrics["test"][view]["plane"]["nll"] == pytest.approx(float(nll), rel=1e-5)
+        assert 0 <= metrics["test"][view]["plane"]["ece"] <= 1
