@@ -84,7 +84,9 @@ def _by(study: Study) -> str:
 
 
 def new_study(
-    name: Annotated[str, typer.Argument(help="Of the folder: lower-case letters, digits, _.")],
+    name: Annotated[
+        str, typer.Argument(help="Lower-case letters, digits, _; STUDY/NAME for one below another.")
+    ],
     title: Annotated[str | None, typer.Option(help="What its page is called.")] = None,
     as_json: Json = False,
 ) -> None:
