@@ -48,7 +48,7 @@ def collecting(project: Project) -> None:
     collect = {
         "cmd": f"python -m flows.collect {STUDY}",
         "wdir": "../..",
-        "deps": [*deps, "flows", "geocore", "tasks"],
+        "deps": [*deps, "flows/", "geocore/", "tasks/"],
         "params": [{f"{STUDY}/params.yaml": ["collect.figures", "collect.baseline"]}],
         "metrics": [{f"{STUDY}/results/collect/metrics.json": {"cache": False}}],
         "outs": [f"{STUDY}/results/collect/{name}" for name in ("table.csv", "pages")],

@@ -114,7 +114,7 @@ def test_dense_sources_lie_where_they_are_known_or_where_one_says(tmp_path: Path
     assert (own.name, own.shape, len(own)) == ("woodscape", (12, 16, 3), 6)
     scenes = {"scenes": (3, 2, 1), "height": 12, "width": 16, "jitter": 0.0, "tilt": 9.0}
     rendered = open_source(params(source="scenes", **scenes), root, None)
-    assert rendered.official == {"train": 3, "val": 2, "test": 2}
+    assert rendered.official == {"train": 3, "val": 2, "test": 3}  # three views of one scene
 
 
 @pytest.mark.parametrize(
