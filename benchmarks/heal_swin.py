@@ -66,7 +66,8 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     if chosen.one:
-        print(json.dumps(peak(*chosen.one, chosen)))
+        work, variant = chosen.one
+        print(json.dumps(peak(work, variant, chosen)))
         return
     seconds: dict[tuple[str, str], float] = {}
     memory: dict[tuple[str, str], float] = {}
