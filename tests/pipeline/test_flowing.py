@@ -24,7 +24,7 @@ def copy(tmp_path: Path) -> Path:
         (tmp_path / name).symlink_to(ROOT / name)
     files = [ROOT / name for name in ("dvc.yaml", "params.yaml", "prefect.yaml")]
     for name in ("dvc.yaml", "params.yaml"):
-        files += (ROOT / STUDY).rglob(name)
+        files += (ROOT / "studies").rglob(name)
     for file in files:
         target = tmp_path / file.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def test_labels_and_channels_are_those_of_the_source(copy: Path) -> None:
     for path, kind in (
         (f"{STUDY}/data/healpix", "mask"),
         (f"{STUDY}/data/projected", "mask"),
-        (f"{STUDY}/mnist/upright/data/healpix", "class"),
+        ("studies/spherical_mnist/rotated/data/healpix", "class"),
     ):
         found = table_type(path, made)
         assert found is not None and found.label_kind == kind
@@ -72,10 +72,15 @@ def test_labels_and_channels_are_those_of_the_source(copy: Path) -> None:
 
 def test_a_task_that_the_labels_are_not_for(copy: Path) -> None:
     change(
-        copy, "mnist/upright/params.yaml", "train", task="segmentation", class_weights="none"
-    )  # fmt: skip
+        copy,
+        "segmentation/heal_swin/params.yaml",
+        "train",
+        task="classification",
+        class_weights="none",
+    )
     assert told(copy) == [
-        f"{STUDY}/mnist/upright: resample -> train (healpix): label_kind is class; expected mask"
+        f"{STUDY}/segmentation/heal_swin: resample of {STUDY} -> train (healpix): label_kind is "
+        "mask; expected class"
     ]
 
 
