@@ -11,8 +11,12 @@ from geocore.config.section import Section, Seed, rule
 
 __all__ = ["DENSE_SOURCES", "DataParams"]
 
-DENSE_SOURCES = ("scenes", "woodscape", "camvid")
-_NEEDED = {"scenes": ("scenes", "height", "width", "jitter", "tilt"), "woodscape": ("camera",)}
+DENSE_SOURCES = ("scenes", "woodscape", "camvid", "canvas")
+_NEEDED = {
+    "scenes": ("scenes", "height", "width", "jitter", "tilt"),
+    "woodscape": ("camera",),
+    "canvas": ("canvases", "height", "width", "items_of", "items"),
+}
 
 Pixels = Annotated[int, Field(ge=2, le=8192)]
 Counts = Annotated[
@@ -20,6 +24,13 @@ Counts = Annotated[
     *rule(
         lambda counts: len(counts) == 3 and all(1 <= count <= 10**6 for count in counts),
         "a list of three integers from 1 to 1000000: train, val, test",
+    ),
+]
+Span = Annotated[
+    tuple[int, ...],
+    *rule(
+        lambda span: len(span) == 2 and 1 <= span[0] <= span[1] <= 100,
+        "a list of two integers from 1 to 100: least, most",
     ),
 ]
 
@@ -41,6 +52,7 @@ class DataParams(Section):
         "scenes",
         "woodscape",
         "camvid",
+        "canvas",
     ]
     path: str | None = Field(
         description="folder of image_folder and parquet_images, relative to the repository, "
@@ -50,10 +62,10 @@ class DataParams(Section):
     image_size: Pixels | None = Field(
         description="resize every image to this many pixels a side; null keeps them as they are"
     )
-    height: Pixels | None = Field(description="rows of scenes, woodscape and camvid")
+    height: Pixels | None = Field(description="rows of scenes, canvas, woodscape and camvid")
     width: Pixels | None = Field(
-        description="columns of scenes; woodscape and camvid are reduced to height x width, "
-        "null keeps them as they are"
+        description="columns of scenes and canvas; woodscape and camvid are reduced to "
+        "height x width, null keeps them as they are"
     )
     scenes: Counts | None = Field(description="scenes rendered for training, validation and test")
     jitter: Annotated[float, Field(ge=0, le=30)] | None = Field(
@@ -64,6 +76,16 @@ class DataParams(Section):
     )
     camera: Literal["FV", "RV", "MVL", "MVR"] | None = Field(
         description="whose images of woodscape: front, rear, left or right mirror"
+    )
+    canvases: Counts | None = Field(
+        description="canvases with items for training, validation and test"
+    )
+    items_of: Literal["digits", "mnist", "fashion_mnist"] | None = Field(
+        description="whose images lie on a canvas"
+    )
+    items: Span | None = Field(description="least and most items on a canvas")
+    item_size: Pixels | None = Field(
+        description="resize the items of a canvas to this many pixels a side; null keeps them"
     )
     limit: Annotated[int, Field(ge=10)] | None = Field(
         description="at most this many samples, classes balanced; null takes all"
@@ -98,15 +120,17 @@ class DataParams(Section):
 
     def _applies(self) -> Iterator[tuple[str, bool]]:
         """Each key that is not every source's, and whether it is this one's."""
-        scenes = self.source == "scenes"
+        scenes, canvas = self.source == "scenes", self.source == "canvas"
         yield "image_size", not self.dense
-        yield "limit", not scenes
-        yield "path", not scenes
+        yield "limit", not (scenes or canvas)
+        yield "path", not (scenes or canvas)
         for key in ("height", "width"):
             yield key, self.dense
         for key in ("scenes", "jitter", "tilt"):
             yield key, scenes
         yield "camera", self.source == "woodscape"
+        for key in ("canvases", "items_of", "items", "item_size"):
+            yield key, canvas
 
 
 def _shown(value: Any) -> str:

@@ -34,7 +34,7 @@ def raw_type(sections: Mapping[str, Section]) -> TableType:
             grid="planar",
             height=data.height,
             width=data.width,
-            channels=3,
+            channels=1 if data.source == "canvas" else 3,
             dtype="uint8",
             label_kind="mask",
         )

@@ -13,6 +13,7 @@ from geocore.errors import UserError
 DIGITS: dict[str, Any] = {
     "source": "digits", "path": None, "image_size": None, "height": None, "width": None,
     "scenes": None, "jitter": None, "tilt": None, "camera": None, "limit": None,
+    "canvases": None, "items_of": None, "items": None, "item_size": None,
     "val_fraction": 0.15, "test_fraction": 0.2, "seed": 0,
 }  # fmt: skip
 SCENES = DIGITS | {
@@ -21,6 +22,10 @@ SCENES = DIGITS | {
 }  # fmt: skip
 WOODSCAPE = DIGITS | {"source": "woodscape", "camera": "RV", "path": "data/own/drive"}
 CAMVID = DIGITS | {"source": "camvid", "height": 60, "width": 80, "limit": 20}
+CANVAS = DIGITS | {
+    "source": "canvas", "height": 60, "width": 80, "canvases": [4, 2, 2], "items_of": "digits",
+    "items": [1, 3],
+}  # fmt: skip
 
 
 def refused(base: dict[str, Any], **changes: Any) -> str:
@@ -30,7 +35,7 @@ def refused(base: dict[str, Any], **changes: Any) -> str:
     return line
 
 
-@pytest.mark.parametrize("good", [DIGITS, SCENES, WOODSCAPE, CAMVID])
+@pytest.mark.parametrize("good", [DIGITS, SCENES, WOODSCAPE, CAMVID, CANVAS])
 def test_good_ones_pass(good: dict[str, Any]) -> None:
     params = validate(good, DataParams, "params.yaml")
     assert isinstance(params, DataParams)
@@ -45,6 +50,9 @@ def test_good_ones_pass(good: dict[str, Any]) -> None:
         (SCENES, "image_size", 16), (SCENES, "limit", 20), (SCENES, "path", "data/own/drive"),
         (SCENES, "camera", "FV"), (WOODSCAPE, "scenes", [4, 2, 2]), (WOODSCAPE, "tilt", 45.0),
         (WOODSCAPE, "image_size", 16), (CAMVID, "camera", "FV"), (CAMVID, "jitter", 2.0),
+        (DIGITS, "canvases", [4, 2, 2]), (CAMVID, "items_of", "mnist"), (SCENES, "items", [1, 2]),
+        (WOODSCAPE, "item_size", 20), (CANVAS, "scenes", [4, 2, 2]), (CANVAS, "limit", 20),
+        (CANVAS, "path", "data/own"), (CANVAS, "image_size", 16), (CANVAS, "tilt", 4.0),
     ],
 )  # fmt: skip
 def test_a_key_of_another_source(base: dict[str, Any], key: str, value: Any) -> None:
@@ -80,4 +88,19 @@ def test_scenes_are_counted_for_each_split(counts: list[int]) -> None:
     assert refused(SCENES, scenes=counts) == (
         f"params.yaml: data.scenes is {counts}; "
         "expected a list of three integers from 1 to 1000000: train, val, test or null"
+    )
+
+
+@pytest.mark.parametrize("key", ["canvases", "height", "width", "items_of", "items"])
+def test_a_key_that_a_canvas_needs(key: str) -> None:
+    assert refused(CANVAS, **{key: None}) == (
+        f"params.yaml: data.{key} is null; expected a value for source canvas"
+    )
+
+
+@pytest.mark.parametrize("items", [[1], [0, 2], [3, 2], [1, 101], []])
+def test_items_have_a_least_and_a_most(items: list[int]) -> None:
+    assert refused(CANVAS, items=items) == (
+        f"params.yaml: data.items is {items}; "
+        "expected a list of two integers from 1 to 100: least, most or null"
     )

@@ -37,6 +37,7 @@ image = pytest.importorskip("PIL.Image")
 DATA: dict[str, Any] = {
     "source": "scenes", "path": None, "image_size": None, "height": 48, "width": 64,
     "scenes": (1, 1, 1), "jitter": 3.0, "tilt": 40.0, "camera": None, "limit": None,
+    "canvases": None, "items_of": None, "items": None, "item_size": None,
     "val_fraction": 0.15, "test_fraction": 0.2, "seed": 0,
 }  # fmt: skip
 NO_SCENES = {"scenes": None, "jitter": None, "tilt": None, "height": None, "width": None}

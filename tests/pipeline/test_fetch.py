@@ -34,6 +34,7 @@ ROOT = Path(__file__).parents[2]
 DEFAULTS: dict[str, Any] = {
     "source": "digits", "path": None, "image_size": None, "limit": None, "height": None,
     "width": None, "scenes": None, "jitter": None, "tilt": None, "camera": None,
+    "canvases": None, "items_of": None, "items": None, "item_size": None,
     "val_fraction": 0.15, "test_fraction": 0.2, "seed": 0,
 }  # fmt: skip
 

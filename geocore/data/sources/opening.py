@@ -39,23 +39,26 @@ def open_source(
     if params.dense:
         return _dense(params, root, data_home, say)
 
-    source: Source
-    if params.source == "digits":
-        from geocore.data.sources.digits import Digits
-
-        source = Digits()
-    else:
-        from geocore.data.sources.fashion_mnist import FASHION_MNIST
-        from geocore.data.sources.idx import IdxImages
-        from geocore.data.sources.mnist import MNIST
-
-        about = MNIST if params.source == "mnist" else FASHION_MNIST
-        source = IdxImages(about, root / "data" / "downloads", data_home, say)
+    source = _known(params.source, root, data_home, say)
     if params.image_size is None:
         return source
     from geocore.data.sources.resized import Resized
 
     return Resized(source, params.image_size)
+
+
+def _known(name: str, root: Path, data_home: Path | None, say: Callable[[str], None]) -> Source:
+    """``digits``, ``mnist`` or ``fashion_mnist``, with a class an image."""
+    if name == "digits":
+        from geocore.data.sources.digits import Digits
+
+        return Digits()
+    from geocore.data.sources.fashion_mnist import FASHION_MNIST
+    from geocore.data.sources.idx import IdxImages
+    from geocore.data.sources.mnist import MNIST
+
+    about = MNIST if name == "mnist" else FASHION_MNIST
+    return IdxImages(about, root / "data" / "downloads", data_home, say)
 
 
 def _dense(
@@ -80,8 +83,36 @@ def _dense(
                 f"{images.left_out} of other cameras are left out"
             )
         return images
+    if params.source == "canvas":
+        return _canvas(params, size, root, data_home, say)
     from geocore.data.sources.scenes import Scenes
 
     if params.scenes is None or size is None:
         raise ValueError(f"params are {params}; expected data.scenes, height and width")
     return Scenes(params.scenes, size, params.jitter or 0.0, params.tilt or 0.0, params.seed)
+
+
+def _canvas(
+    params: DataParams,
+    size: tuple[int, int] | None,
+    root: Path,
+    data_home: Path | None,
+    say: Callable[[str], None],
+) -> Samples:
+    """Canvases whose items are split as the source that they come from would be by itself."""
+    from geocore.data.sources.canvas import Canvas
+    from geocore.data.split import make_split
+
+    if params.items_of is None or params.canvases is None or params.items is None or size is None:
+        raise ValueError(f"params are {params}; expected data.canvases, items, height and width")
+    items = _known(params.items_of, root, data_home, say)
+    parts = make_split(
+        items.labels,
+        items.splits,
+        val_fraction=params.val_fraction,
+        test_fraction=params.test_fraction,
+        seed=params.seed,
+        classes=items.classes,
+    )
+    least, most = params.items
+    return Canvas(items, parts, params.canvases, size, (least, most), params.item_size, params.seed)

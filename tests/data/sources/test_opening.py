@@ -24,6 +24,7 @@ def params(**changes: Any) -> DataParams:
     values: dict[str, Any] = {
         "source": "digits", "path": None, "image_size": None, "limit": None,
         "height": None, "width": None, "scenes": None, "jitter": None, "tilt": None,
+        "canvases": None, "items_of": None, "items": None, "item_size": None,
         "camera": None, "val_fraction": 0.15, "test_fraction": 0.2, "seed": 0,
     }  # fmt: skip
     return DataParams(**{**values, **changes})
