@@ -211,7 +211,10 @@ DOORS = {
         "import healpy, pandas, PIL, scipy",
         "data.source digits ships inside scikit-learn, which is not installed",
     ),
-    "escnn": ("from geocore.compat import import_escnn; import_escnn()", "escnn is not installed"),
+    "escnn": (
+        "from geocore.so3.escnn import import_escnn; import_escnn()",
+        "escnn is not installed",
+    ),
     "kernels": (
         "from geocore.compat import import_neural_tangents; import_neural_tangents()",
         "neural_tangents is not installed",

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "check_rotation",
     "compose",
     "euler_zyz_to_matrix",
     "geodesic_distance",
     "inverse",
+    "matrix_to_euler_zyz",
     "matrix_to_quaternion",
     "quaternion_to_matrix",
     "rotation_about_z",
@@ -70,6 +72,26 @@ def euler_zyz_to_matrix(alpha: Tensor, beta: Tensor, gamma: Tensor) -> Tensor:
     return rotation_about_z(alpha) @ about_y @ rotation_about_z(gamma)
 
 
+def matrix_to_euler_zyz(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The inverse of ``euler_zyz_to_matrix``: ``alpha``, ``gamma`` in ``(-pi, pi]``, ``beta`` in
+    ``[0, pi]``.
+
+    ``(..., 3, 3)`` -> three times ``(...)``, radians. By way of the unit quaternion, whose pairs
+    ``(w, z)`` and ``(x, y)`` hold ``(alpha + gamma) / 2`` and ``(alpha - gamma) / 2``: nothing is
+    lost near the poles, where only the sum or the difference is determined; there ``alpha`` has
+    all of it and ``gamma`` is 0. Raises ``ValueError`` for a matrix that is no rotation.
+    """
+    check_rotation("matrix", matrix)
+    w, x, y, z = matrix_to_quaternion(matrix).unbind(-1)
+    cosine, sine = torch.hypot(w, z), torch.hypot(x, y)  # of beta / 2
+    total, difference = torch.atan2(z, w), torch.atan2(-x, y)
+    tiny = 16 * torch.finfo(matrix.dtype).eps
+    alpha, gamma = total + difference, total - difference
+    alpha = torch.where(sine < tiny, 2 * total, torch.where(cosine < tiny, 2 * difference, alpha))
+    gamma = torch.where((sine < tiny) | (cosine < tiny), torch.zeros_like(gamma), gamma)
+    return _wrapped(alpha), 2 * torch.atan2(sine, cosine), _wrapped(gamma)
+
+
 def rotation_about_z(angle: Tensor) -> Tensor:
     """``R_z(a) R_z(b) = R_z(a + b)``; takes +x towards +y.
 
@@ -110,6 +132,31 @@ def geodesic_distance(first: Tensor, second: Tensor) -> Tensor:
     """
     between = compose(inverse(first), second)
     return 2 * torch.atan2(between[..., 1:].norm(dim=-1), between[..., 0].abs())
+
+
+def check_rotation(name: str, matrix: Tensor) -> None:
+    """Raise ``ValueError`` unless ``(..., 3, 3)`` are rotations: ``R^T R = 1`` and ``det R = 1``.
+
+    What rounding may do is allowed for: 1e-10 in float64, 1e-4 in float32.
+    """
+    _check_matrix(name, matrix)
+    if not matrix.is_floating_point():
+        raise TypeError(f"{name} is {matrix.dtype}; expected floats")
+    allowed = torch.finfo(matrix.dtype).eps ** 0.5 / 3 if matrix.dtype != torch.float64 else 1e-10
+    one = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
+    far = float((matrix.mT @ matrix - one).abs().max()) if matrix.numel() else 0.0
+    if not far <= allowed:
+        raise ValueError(
+            f"{name} is no rotation: R^T R differs from 1 by {far:.3g}; expected at most "
+            f"{allowed:.0e}"
+        )
+    if bool((torch.linalg.det(matrix) < 0).any()):
+        raise ValueError(f"{name} is no rotation: its determinant is -1; expected 1")
+
+
+def _wrapped(angle: Tensor) -> Tensor:
+    """To ``(-pi, pi]``."""
+    return torch.atan2(angle.sin(), angle.cos())
 
 
 def _square(entries: list[Tensor]) -> Tensor:

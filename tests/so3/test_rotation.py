@@ -14,6 +14,7 @@ from geocore.so3.rotation import (
     euler_zyz_to_matrix,
     geodesic_distance,
     inverse,
+    matrix_to_euler_zyz,
     matrix_to_quaternion,
     quaternion_to_matrix,
     rotation_about_z,
@@ -111,3 +112,26 @@ def test_wrong_shapes_are_named() -> None:
         matrix_to_quaternion(torch.zeros(3, 4))
     with pytest.raises(ValueError, match="second has shape"):
         compose(torch.zeros(4), torch.zeros(5))
+
+
+def test_euler_angles_there_and_back() -> None:
+    drawn = torch.rand(200, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    alpha, beta, gamma = (drawn * math.pi * torch.tensor([2.0, 1.0, 2.0])).unbind(-1)
+    # The poles, and points so close to them that a cosine cannot tell.
+    beta = torch.cat([beta, torch.tensor([0.0, math.pi, 1e-9, math.pi - 1e-9], dtype=beta.dtype)])
+    alpha, gamma = (torch.cat([angle, angle[:4]]) for angle in (alpha, gamma))
+    matrix = euler_zyz_to_matrix(alpha, beta, gamma)
+    found = matrix_to_euler_zyz(matrix)
+    torch.testing.assert_close(found[1], beta, atol=1e-8, rtol=0)  # near pi R holds no more of it
+    torch.testing.assert_close(euler_zyz_to_matrix(*found), matrix, atol=1e-14, rtol=0)
+    assert bool((found[2][200:202] == 0).all())
+
+
+def test_what_is_no_rotation() -> None:
+    one = torch.eye(3, dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"matrix is no rotation: R\^T R differs from 1 by 3;"):
+        matrix_to_euler_zyz(2 * one)
+    with pytest.raises(ValueError, match="matrix is no rotation: its determinant is -1; expected"):
+        matrix_to_euler_zyz(-one)
+    with pytest.raises(ValueError, match="R differs from 1 by nan"):
+        matrix_to_euler_zyz(one * math.nan)

@@ -1,0 +1,67 @@
+"""Tables of Wigner's small d at the colatitudes of a grid, for all degrees at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["wigner_table"]
+
+
+def wigner_table(bandlimit: int, beta: Tensor, orders: int | None = None) -> Tensor:
+    r"""``d^l_mn(beta_j)`` for ``l, m < bandlimit`` and ``n < orders``, all of ``m, n >= 0``.
+
+    Shape ``(m, n, l, j)``, float64, zero where ``m`` or ``n`` exceeds ``l``; ``orders`` is
+    ``bandlimit`` by default, and 1 gives the Legendre functions ``d^l_m0``. Negative orders follow
+    from ``d^l_{m,-n}(beta) = (-1)^{l+m} d^l_{mn}(pi - beta)``. By the recursion in ``l``
+
+    .. math::
+        d^{l+1}_{mn} = \frac{(l+1)(2l+1)}{\sqrt{((l+1)^2-m^2)((l+1)^2-n^2)}} \Big[\big(\cos\beta -
+        \tfrac{mn}{l(l+1)}\big) d^l_{mn} - \tfrac{\sqrt{(l^2-m^2)(l^2-n^2)}}{l(2l+1)} d^{l-1}_{mn}
+        \Big]
+
+    from ``l = max(m, n)``, where there is one term. Upwards in ``l`` it is stable.
+
+    Source: Kostelec and Rockmore, FFTs on the rotation group, 2008, equations 8 and 9.
+    """
+    if bandlimit < 1:
+        raise ValueError(f"bandlimit is {bandlimit}; expected at least 1")
+    width = bandlimit if orders is None else orders
+    if not 1 <= width <= bandlimit:
+        raise ValueError(f"orders is {width}; expected 1 to bandlimit {bandlimit}")
+    beta = beta.to(torch.float64)
+    m = torch.arange(bandlimit, dtype=torch.float64)[:, None, None]
+    n = torch.arange(width, dtype=torch.float64)[None, :, None]
+    cosine = beta.cos()
+    start, highest = _starts(m, n, beta), torch.maximum(m, n)
+    table = torch.zeros(bandlimit, width, bandlimit, len(beta), dtype=torch.float64)
+    before, current = torch.zeros_like(start), torch.zeros_like(start)
+    for l in range(bandlimit):
+        current = torch.where(highest == l, start, current)
+        table[:, :, l] = current
+        # Rows that have not begun are zero and stay so, whatever stands in the denominators.
+        below = ((l + 1) ** 2 - m**2) * ((l + 1) ** 2 - n**2)
+        factor = (l + 1) * (2 * l + 1) / below.clamp_min(1).sqrt()
+        mean = m * n / (l * (l + 1)) if l else torch.zeros_like(highest)
+        fall = ((l**2 - m**2) * (l**2 - n**2)).clamp_min(0).sqrt() / max(1, l * (2 * l + 1))
+        following = factor * ((cosine - mean) * current - fall * before)
+        before, current = current, torch.where(highest <= l, following, 0.0)
+    return table
+
+
+def _starts(m: Tensor, n: Tensor, beta: Tensor) -> Tensor:
+    """``d^L_mn`` with ``L = max(m, n)``: ``+- sqrt(binomial(2L, L - k)) cos^(L+k) sin^(L-k)``.
+
+    ``k`` is the lesser order, the angles are half of ``beta``, and the sign is that of
+    ``(-1)^(m-n)`` where ``m`` is the greater. In logarithms, so that nothing overflows.
+    """
+    highest, least = torch.maximum(m, n), torch.minimum(m, n)
+    ways = (
+        torch.lgamma(2 * highest + 1)
+        - torch.lgamma(highest + least + 1)
+        - torch.lgamma(highest - least + 1)
+    )
+    cosine, sine = (beta / 2).cos().log(), (beta / 2).sin().log()
+    size = torch.exp(ways / 2 + (highest + least) * cosine + (highest - least) * sine)
+    odd = (m > n) & ((m - n) % 2 == 1)
+    return torch.where(odd, -size, size)
