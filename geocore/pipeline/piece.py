@@ -81,7 +81,7 @@ def copy_outputs(job: Job, *, but: Collection[str] = ()) -> Path:
             f"piece {job.key} of {job.stage.name}: gone or damaged since it was made; run it again"
         )
     with ExitStack() as all_or_none:  # a full disk at the third leaves the first two old as well
-        for name, port in job.stage.gives.items():
+        for name, port in job.stage.outputs(job.sections).items():
             if name in but:
                 continue
             source = piece.folder / Path(port.path).name

@@ -40,7 +40,7 @@ class Pipeline:
         return {
             f"{self.below}{port.path}": name
             for name, stage in self.declared.items()
-            for port in stage.gives.values()
+            for port in stage.outputs(self.sections).values()
         }
 
     def places(self, stage: str) -> dict[str, tuple[str, ...]]:
@@ -64,7 +64,7 @@ def makers(pipelines: Mapping[str, Pipeline]) -> dict[str, Made]:
         f"{pipeline.below}{port.path}": Made(pipeline, name, port)
         for pipeline in pipelines.values()
         for name, stage in pipeline.declared.items()
-        for port in stage.gives.values()
+        for port in stage.outputs(pipeline.sections).values()
     }
 
 

@@ -1,7 +1,8 @@
-"""``resample``: images on the sphere, interpolated once, at the HEALPix centres."""
+"""``resample``: images on the sphere, interpolated once, at the points of its grid."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 from geocore.config.resample import ResampleParams
@@ -19,11 +20,15 @@ __all__ = ["STAGE"]
 _LEVELS = 255.0
 
 
-def healpix_type(sections: Mapping[str, Section]) -> TableType:
+Sections = Mapping[str, Section]
+
+
+def maps_type(sections: Sections) -> TableType:
     """The maps of ``resample``'s parameters; channels and labels follow the images."""
-    params = sections[ResampleParams.title]
-    if not isinstance(params, ResampleParams):
-        raise TypeError(f"section resample is {type(params).__name__}; expected ResampleParams")
+    params = _params(sections)
+    if params.bandlimit is not None:
+        side = 2 * params.bandlimit
+        return TableType(grid="driscoll-healy", height=side, width=side, dtype=params.dtype)
     return TableType(
         grid="healpix",
         nside=params.nside,
@@ -33,21 +38,37 @@ def healpix_type(sections: Mapping[str, Section]) -> TableType:
     )
 
 
+def _params(sections: Sections) -> ResampleParams:
+    params = sections[ResampleParams.title]
+    if not isinstance(params, ResampleParams):
+        raise TypeError(f"section resample is {type(params).__name__}; expected ResampleParams")
+    return params
+
+
+def _to_healpix(sections: Sections) -> bool:
+    return _params(sections).grid == "healpix"
+
+
+def _to_driscoll_healy(sections: Sections) -> bool:
+    return _params(sections).grid == "driscoll-healy"
+
+
 def make(job: Job) -> Manifest:
-    """Stream ``data/projected`` onto HEALPix, part by part, and draw a few of the maps.
+    """Stream ``data/projected`` onto the sphere, part by part, and draw a few of the maps.
 
     Images are bilinear, mask labels and depths those of the containing pixel, and ``valid`` says
-    which centres lie in one that sees something: elsewhere 0 is no value and no depth, and masks
+    which points lie in one that sees something: elsewhere 0 is no value and no depth, and masks
     say that the pixel is ignored.
     """
     # Here, so that `geocore check` reads this declaration without importing torch.
-    from geocore.pipeline.onto_healpix import OntoHealpix
+    from geocore.pipeline.onto_sphere import OntoSphere
     from geocore.pipeline.sphere_pictures import draw_samples
 
     projected = Table.open(job.input("projected"), planar_images(job.sections), verify=True)
     projected.require_finite()
-    info = _info(job.section(ResampleParams), projected)
-    resampler = OntoHealpix(projected, info)
+    params = job.section(ResampleParams)
+    info = _info(job, projected)
+    resampler = OntoSphere(projected, info)
     names = ("sample", "split", "rotation", "view")
     copied = {name: projected.column(name) for name in names if name in projected.columns}
 
@@ -56,9 +77,11 @@ def make(job: Job) -> Manifest:
         return {name: column[rows] for name, column in copied.items()} | resampler.columns(rows)
 
     spans = row_spans(info.type, len(projected))
-    table = stream_table(job, "healpix", info, spans, part, f"resample nside {info.type.nside}")
-    draw_samples(Table.open(job.output("healpix")), job.output("pictures"))
-    return {"healpix": table, "pictures": {"digest": digest_tree(job.output("pictures"))}}
+    output = params.grid.replace("-", "_")
+    finest = f"nside {params.nside}" if params.bandlimit is None else f"b {params.bandlimit}"
+    table = stream_table(job, output, info, spans, part, f"resample {finest}")
+    draw_samples(Table.open(job.output(output)), job.output("pictures"))
+    return {output: table, "pictures": {"digest": digest_tree(job.output("pictures"))}}
 
 
 def write(job: Job, manifest: Manifest) -> None:
@@ -66,9 +89,9 @@ def write(job: Job, manifest: Manifest) -> None:
     del job, manifest
 
 
-def _info(params: ResampleParams, projected: Table) -> TableInfo:
+def _info(job: Job, projected: Table) -> TableInfo:
     """What the maps' table will say of itself; 8-bit images become floats in [0, 1]."""
-    given = projected.info
+    given, params = projected.info, job.section(ResampleParams)
     if given.camera is None or "rotation" not in projected.columns:
         raise UserError(f"{projected.folder}: no camera; expected a table that project wrote")
     to_float = params.dtype == "float32" and given.type.dtype == "uint8"
@@ -77,14 +100,8 @@ def _info(params: ResampleParams, projected: Table) -> TableInfo:
             f"params.yaml: resample.dtype is uint8, but {projected.folder} holds "
             f"{given.type.dtype} images; expected float32"
         )
-    kind = TableType(
-        grid="healpix",
-        nside=params.nside,
-        ordering=params.ordering,
-        faces=params.faces,
-        channels=given.type.channels,
-        dtype=params.dtype,
-        label_kind=given.type.label_kind,
+    kind = dataclasses.replace(
+        maps_type(job.sections), channels=given.type.channels, label_kind=given.type.label_kind
     )
     return TableInfo(
         type=kind,
@@ -98,11 +115,14 @@ def _info(params: ResampleParams, projected: Table) -> TableInfo:
 
 STAGE = Stage(
     name="resample",
-    summary="interpolate the images at the centres of a HEALPix grid",
+    summary="interpolate the images at the points of a grid on the sphere",
     sections=(ResampleParams,),
     takes={"projected": Port("data/projected", "table", type=planar_images)},
     gives={
-        "healpix": Port("data/healpix", "table", type=healpix_type),
+        "healpix": Port("data/healpix", "table", type=maps_type, needed=_to_healpix),
+        "driscoll_healy": Port(
+            "data/driscoll_healy", "table", type=maps_type, needed=_to_driscoll_healy
+        ),
         "pictures": Port("results/resample", "pictures"),
     },
     code=("geocore.pipeline.resample",),

@@ -143,7 +143,7 @@ def input_digest(root: Path, place: str, name: str, port: Port) -> str:
 def output_digests(job: Job) -> dict[str, str]:
     """Digests of the outputs as they lie there: what the run gave."""
     digests = {}
-    for name, port in job.stage.gives.items():
+    for name, port in job.stage.outputs(job.sections).items():
         path = job.output(name)
         if port.kind == "table":
             path = path / "table.json"

@@ -12,9 +12,12 @@ import torch
 from torch import Tensor
 
 from geocore.data.table import IGNORED, Table
+from geocore.data.tabletype import TableType
 from geocore.healpix.draw import ahead, mollweide, montage, orthographic, write_png
+from geocore.healpix.grid import ALL_FACES, Ordering, pixel_centres
 from geocore.pipeline.palette import coloured
 from geocore.runs.atomic import replacing
+from geocore.so3.driscoll_healy import driscoll_healy_nearest
 from geocore.so3.rotation import quaternion_to_matrix
 
 __all__ = ["draw_samples"]
@@ -34,8 +37,7 @@ def draw_samples(table: Table, folder: Path) -> None:
     dense table stand their labels, a colour a class, and their depth, all as the camera saw them.
     """
     kind = table.info.type
-    if kind.nside is None or kind.faces is None or kind.ordering is None:
-        raise ValueError(f"table has type {kind}; expected HEALPix maps")
+    pixels = _Pixels.of(kind)
     rows = _rows(table)
     frames = quaternion_to_matrix(torch.from_numpy(table.column("rotation")[rows]))
     axes = frames[..., 2]
@@ -43,13 +45,13 @@ def draw_samples(table: Table, folder: Path) -> None:
     longitudes = torch.rad2deg(torch.atan2(axes[:, 1], axes[:, 0])).tolist()
     alike = table.info.camera is not None and table.info.camera.rotation == "none"
     middle = longitudes[0] if alike else 0.0
-    sphere = mollweide(kind.nside, longitude=middle, width=_MOLLWEIDE_WIDTH)
+    sphere = mollweide(pixels.nside, longitude=middle, width=_MOLLWEIDE_WIDTH)
     if kind.label_kind == "mask":  # as the camera saw it, at the poles too
-        views = [ahead(kind.nside, frame, size=_DISC_SIZE) for frame in frames]
+        views = [ahead(pixels.nside, frame, size=_DISC_SIZE) for frame in frames]
     else:
         directions = list(zip(colatitudes, longitudes, strict=True))
         upright = {
-            at: orthographic(kind.nside, colatitude=at[0], longitude=at[1], size=_DISC_SIZE)
+            at: orthographic(pixels.nside, colatitude=at[0], longitude=at[1], size=_DISC_SIZE)
             for at in set(directions)
         }
         views = [upright[at] for at in directions]
@@ -57,13 +59,44 @@ def draw_samples(table: Table, folder: Path) -> None:
     for layer in _layers(table, rows):
         captions += layer.captions
         for values, seen, view in zip(layer.values, layer.seen, views, strict=True):
-            shown = (values, kind.faces, kind.ordering, seen, layer.limits)
+            shown = pixels.shown(values, seen, layer.limits)
             whole.append(sphere.paint(*shown))
             discs.append(view.paint(*shown))
     columns = _COLUMNS if kind.label_kind != "mask" else len(rows)
     with replacing(folder) as temporary:
         write_png(temporary / "mollweide.png", montage(whole, captions, columns))
         write_png(temporary / "orthographic.png", montage(discs, captions, columns))
+
+
+class _Pixels(NamedTuple):
+    """The HEALPix pixels that maps are drawn in: their own, or for each the grid's nearest point.
+
+    ``taken`` is None where they are the maps' own.
+    """
+
+    nside: int
+    faces: tuple[int, ...]
+    ordering: Ordering
+    taken: Tensor | None
+
+    @classmethod
+    def of(cls, kind: TableType) -> _Pixels:
+        if kind.nside is not None and kind.faces is not None and kind.ordering is not None:
+            return cls(kind.nside, kind.faces, kind.ordering, None)
+        if kind.grid != "driscoll-healy" or kind.height is None:
+            raise ValueError(f"table has type {kind}; expected maps on the sphere")
+        bandlimit = kind.height // 2
+        nside = 1 << (bandlimit - 1).bit_length()  # three pixels a point at least
+        taken = driscoll_healy_nearest(bandlimit, pixel_centres(nside))
+        return cls(nside, ALL_FACES, "nested", taken)
+
+    def shown(
+        self, values: Tensor, seen: Tensor, limits: tuple[float, float] | None
+    ) -> tuple[Tensor, tuple[int, ...], Ordering, Tensor, tuple[float, float] | None]:
+        """What a view paints of ``values (points, channels)``, of which ``seen`` are known."""
+        if self.taken is not None:
+            values, seen = values[self.taken], seen[self.taken]
+        return values, self.faces, self.ordering, seen, limits
 
 
 class _Layer(NamedTuple):
@@ -82,7 +115,7 @@ def _layers(table: Table, rows: np.ndarray) -> Iterator[_Layer]:
     # 8-bit images span the colour map from 0 to their full level, others from least to greatest.
     levels = 255.0 if kind.dtype == "uint8" else 1.0
     limits = (0.0, 1.0) if kind.dtype == "uint8" or table.info.normaliser == 255.0 else None
-    values = images.double() / levels
+    values = images.double().reshape(len(rows), kind.pixels, -1) / levels
     values = values if kind.channels == 3 else values[..., :1]
     yield _Layer(values, valid, limits, _captions(table, rows))
     if kind.label_kind != "mask":

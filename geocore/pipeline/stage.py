@@ -30,8 +30,9 @@ class Port:
     required. ``geocore check`` joins the two before anything is computed. An ``optional`` input is
     read where the stage's deps in ``dvc.yaml`` list it, and absent where they do not; they must
     list it where a stage of the same file gives it, unless it is a ``choice``. One that is
-    ``needed`` for some parameters must be there for them, and is not read for others. Of ``each``
-    study below the stage's own folder that the deps list there is one such input.
+    ``needed`` for some parameters must be there for them, and is not read for others; an output
+    that is, is made for them alone. Of ``each`` study below the stage's own folder that the deps
+    list there is one such input.
     """
 
     path: str
@@ -144,6 +145,14 @@ class Stage:
     def deciding(self, sections: Sections) -> tuple[str, ...]:
         """The modules that decide the result under these parameters."""
         return self.code(sections) if callable(self.code) else self.code
+
+    def outputs(self, sections: Sections | None) -> dict[str, Port]:
+        """What the stage gives under these parameters; all that it might where they are unknown."""
+        return {
+            name: port
+            for name, port in self.gives.items()
+            if port.needed is None or sections is None or port.needed(sections)
+        }
 
     def params(self) -> list[str]:
         """The keys of ``params.yaml`` that DVC tracks for this stage."""

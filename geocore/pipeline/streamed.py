@@ -78,7 +78,7 @@ def outputs_whole(job: Job, manifest: Manifest) -> bool:
     read and compared as well; of the file or folder for another output. An output without one
     must at least be there.
     """
-    for name, port in job.stage.gives.items():
+    for name, port in job.stage.outputs(job.sections).items():
         path = job.output(name)
         if not path.exists():
             return False

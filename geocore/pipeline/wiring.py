@@ -72,7 +72,13 @@ def _stage_faults(root: Path, pipeline: Pipeline, written: DvcStage, stage: Stag
     yield from _differences(f"{where}: params", written.params, params)
     files = [f"{study}params.yaml"] if params else []
     yield from _differences(f"{where}: params files", written.params_files, files)
-    outs = [f"{study}{port.path}" for port in stage.gives.values()]
+    outs = [
+        path
+        for port in stage.outputs(pipeline.sections).values()
+        if (path := f"{study}{port.path}") in written.outs
+        or port.needed is None
+        or pipeline.sections is not None
+    ]
     yield from _differences(f"{where}: outs", written.outs, outs)
     places = pipeline.places(stage.name)
     expected = {path for paths in places.values() for path in paths}

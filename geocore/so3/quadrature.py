@@ -10,7 +10,13 @@ from torch import Tensor
 
 from geocore.so3.checks import is_whole
 
-__all__ = ["colatitudes", "driscoll_healy_weights", "gauss_legendre", "grid_sizes"]
+__all__ = [
+    "check_bandlimit",
+    "colatitudes",
+    "driscoll_healy_weights",
+    "gauss_legendre",
+    "grid_sizes",
+]
 
 GRIDS = ("driscoll-healy", "gauss-legendre")
 
@@ -24,7 +30,7 @@ def driscoll_healy_weights(bandlimit: int) -> tuple[Tensor, Tensor]:
     float64. Source: Driscoll and Healy, Computing Fourier transforms and convolutions on the
     2-sphere, 1994.
     """
-    _check(bandlimit)
+    check_bandlimit(bandlimit)
     places = torch.arange(2 * bandlimit, dtype=torch.float64)
     beta = math.pi * (2 * places + 1) / (4 * bandlimit)
     odd = 2 * torch.arange(bandlimit, dtype=torch.float64) + 1
@@ -38,7 +44,7 @@ def gauss_legendre(bandlimit: int) -> tuple[Tensor, Tensor]:
     The nodes are the arccosines of the roots of the Legendre polynomial ``P_B``, from north to
     south. Returns colatitudes and weights, ``(B,)`` in float64.
     """
-    _check(bandlimit)
+    check_bandlimit(bandlimit)
     cosines, weights = np.polynomial.legendre.leggauss(bandlimit)
     beta = torch.from_numpy(np.arccos(cosines[::-1].copy()))
     return beta, torch.from_numpy(weights[::-1].copy())
@@ -58,7 +64,7 @@ def grid_sizes(bandlimit: int, sampling: int | None) -> int:
 
     Raises ``ValueError`` where the grid would be too coarse for the coefficients.
     """
-    _check(bandlimit)
+    check_bandlimit(bandlimit)
     if sampling is None:
         return bandlimit
     if not is_whole(sampling) or sampling < bandlimit:
@@ -68,6 +74,7 @@ def grid_sizes(bandlimit: int, sampling: int | None) -> int:
     return sampling
 
 
-def _check(bandlimit: int) -> None:
+def check_bandlimit(bandlimit: int) -> None:
+    """Raise ``ValueError`` for what is no positive integer."""
     if not is_whole(bandlimit) or bandlimit < 1:
         raise ValueError(f"bandlimit is {bandlimit!r}; expected an integer of at least 1")

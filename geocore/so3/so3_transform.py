@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from geocore.so3.quadrature import colatitudes, grid_sizes
 from geocore.so3.s2_transform import check_signal
+from geocore.so3.so3_sums import analysis, synthesis
 from geocore.so3.wigner_tables import wigner_table
 
 __all__ = ["SO3Transform"]
@@ -28,9 +29,8 @@ class SO3Transform(nn.Module):
     ``real``, so that ``f^l_{-m,-n} = (-1)^{m-n} conj f^l_mn``, and to ``(..., b, 2b-1, 2b-1)``,
     index ``[l, m + b - 1, n + b - 1]``, otherwise.
 
-    A real FFT over the two angles, then one batched product with the table of ``m, n >= 0``: on a
-    grid that is symmetric about the equator the negative ``n`` are the same product with the
-    colatitudes reversed. ``O(b^4)`` a signal.
+    A real FFT over the two angles, then one batched product with the table of ``m, n >= 0``
+    (``geocore.so3.so3_sums``). ``O(b^4)`` a signal.
 
     Raises ``ValueError`` for a bandlimit that does not fit the grid and for other shapes.
 
@@ -39,7 +39,7 @@ class SO3Transform(nn.Module):
 
     table: Tensor
     weights: Tensor
-    signs: Tensor
+    dimensions: Tensor
 
     def __init__(
         self,
@@ -56,10 +56,11 @@ class SO3Transform(nn.Module):
         beta, weights = colatitudes(grid, self.sampling)
         table = wigner_table(bandlimit, beta).flatten(0, 1)  # (m n, l, j)
         self.register_buffer("table", table.to(dtype), persistent=False)
-        self.register_buffer("weights", (weights / 2).to(dtype), persistent=False)
-        orders = torch.arange(bandlimit)
-        signs = 1 - 2 * ((orders[:, None] + orders) % 2)  # (-1)^(l + m), the same both ways
-        self.register_buffer("signs", signs.to(dtype), persistent=False)
+        # The Haar measure of a sample: dR = d alpha sin(beta) d beta d gamma / (8 pi^2).
+        weights = weights / (2 * (2 * self.sampling) ** 2)
+        self.register_buffer("weights", weights.to(dtype), persistent=False)
+        dimensions = 2 * torch.arange(bandlimit, dtype=dtype)[:, None] + 1
+        self.register_buffer("dimensions", dimensions, persistent=False)
         self.grid_shape = (len(beta), 2 * self.sampling, 2 * self.sampling)
         columns = 2 * bandlimit - 1
         self.coefficient_shape = (bandlimit, bandlimit if real else columns, columns)
@@ -91,46 +92,15 @@ class SO3Transform(nn.Module):
 
     def _analyse(self, samples: Tensor) -> Tensor:
         """Real samples -> coefficients of ``m >= 0``."""
-        b, leading = self.bandlimit, samples.shape[:-3]
         flat = samples.reshape(-1, *self.grid_shape)
-        spectrum = torch.fft.rfft2(flat, dim=(-1, -2), norm="forward")[:, :, :b]
-        # The FFT's kernel is D's, not its conjugate: the imaginary part changes its sign.
-        parts = torch.view_as_real(spectrum) * self.weights[:, None, None, None]
-        parts = parts * parts.new_tensor([1.0, -1.0])
-        upper = parts[:, :, :, :b]
-        # Index 0 repeats n = 0, so that both halves are alike; it is dropped below.
-        lower = torch.cat([parts[:, :, :, :1], parts[:, :, :, 1 - b :].flip(3)], dim=3)[:, :, :, :b]
-        both = torch.stack([upper, lower.flip(1)], dim=-1)  # (c, j, m, n, z, side)
-        columns = both.permute(2, 3, 1, 0, 4, 5).reshape(b * b, len(self.weights), -1)
-        found = torch.bmm(self.table, columns).reshape(b, b, b, -1, 2, 2)  # (m, n, l, c, z, side)
-        found = found.permute(5, 3, 2, 0, 1, 4)  # (side, c, l, m, n, z)
-        negative = found[1] * self.signs[:, :, None, None]
-        joined = torch.cat([negative[..., 1:, :].flip(-2), found[0]], dim=-2)
-        return torch.view_as_complex(joined.contiguous()).reshape(*leading, b, b, 2 * b - 1)
+        found = analysis(flat, self.table * self.weights)
+        return found.reshape(*samples.shape[:-3], *found.shape[1:])
 
     def _synthesise(self, coefficients: Tensor) -> Tensor:
         """Coefficients of ``m >= 0`` -> real samples."""
-        b, size, leading = self.bandlimit, 2 * self.sampling, coefficients.shape[:-3]
-        flat = torch.view_as_real(coefficients.resolve_conj().reshape(-1, b, b, 2 * b - 1))
-        degrees = torch.arange(b, device=flat.device, dtype=flat.dtype)
-        flat = flat * (2 * degrees + 1)[:, None, None, None]
-        upper = flat[:, :, :, b - 1 :]
-        lower = flat[:, :, :, :b].flip(3) * self.signs[:, :, None, None]
-        both = torch.stack([upper, lower], dim=-1)  # (c, l, m, n, z, side)
-        columns = both.permute(2, 3, 1, 0, 4, 5).reshape(b * b, b, -1)
-        found = torch.bmm(self.table.transpose(1, 2), columns)
-        found = found.reshape(b, b, len(self.weights), -1, 2, 2).permute(5, 3, 2, 4, 0, 1)
-        # (side, c, j, z, m, n) -> where the inverse FFT looks for each order, conjugated
-        spectrum = found.new_zeros(*found.shape[1:3], self.sampling + 1, size, 2)
-        sign = found.new_tensor([1.0, -1.0])
-        spectrum[:, :, :b, :b] = found[0].permute(0, 1, 3, 4, 2) * sign
-        if b > 1:
-            negative = found[1].flip(1)[..., 1:].flip(-1).permute(0, 1, 3, 4, 2)
-            spectrum[:, :, :b, 1 - b :] = negative * sign
-        samples: Tensor = torch.fft.irfft2(
-            torch.view_as_complex(spectrum), s=(size, size), dim=(-1, -2), norm="forward"
-        )
-        return samples.reshape(*leading, *self.grid_shape)
+        flat = coefficients.reshape(-1, *coefficients.shape[-3:])
+        found = synthesis(flat, self.table * self.dimensions, 2 * self.sampling)
+        return found.reshape(*coefficients.shape[:-3], *self.grid_shape)
 
 
 def _with_negative_orders(half: Tensor) -> Tensor:

@@ -76,17 +76,20 @@ def test_the_file_is_valid_and_comes_back_frozen() -> None:
         ("data.val_fraction", 0.5, "is 0.5; expected a number above 0 and below 0.5"),
         ("project.rotation", None, "is null; expected one of none, z, so3"),
         ("project.colatitude", math.nan, "is nan; expected a finite number"),
-        ("resample.nside", 12, "is 12; expected a power of two from 1 to 8192"),
-        ("resample.nside", 16384, "is 16384; expected a power of two from 1 to 8192"),
-        ("resample.nside", "16", 'is "16"; expected a power of two from 1 to 8192'),
-        ("resample.faces", [], "is []; expected a rising list of base faces from 0 to 11"),
-        ("resample.faces", [1, 0], "is [1, 0]; expected a rising list of base faces from 0 to 11"),
+        ("resample.nside", 12, "is 12; expected a power of two from 1 to 8192 or null"),
+        ("resample.nside", 16384, "is 16384; expected a power of two from 1 to 8192 or null"),
+        ("resample.nside", "16", 'is "16"; expected a power of two from 1 to 8192 or null'),
+        ("resample.faces", [], "is []; expected a rising list of base faces from 0 to 11 or null"),
+        (
+            "resample.faces", [1, 0],
+            "is [1, 0]; expected a rising list of base faces from 0 to 11 or null",
+        ),
         (
             "resample.faces", [0, 12],
-            "is [0, 12]; expected a rising list of base faces from 0 to 11",
+            "is [0, 12]; expected a rising list of base faces from 0 to 11 or null",
         ),
-        ("resample.faces", 3, "is 3; expected a rising list of base faces from 0 to 11"),
-        ("resample.ordering", "nest", 'is "nest"; expected one of nested, ring'),
+        ("resample.faces", 3, "is 3; expected a rising list of base faces from 0 to 11 or null"),
+        ("resample.ordering", "nest", 'is "nest"; expected one of nested, ring or null'),
         ("train.lr", math.inf, "is inf; expected a finite number"),
         ("train.lr", "1e-3", 'is "1e-3"; expected a number above 0 and at most 10'),
         (
@@ -107,7 +110,8 @@ def test_every_mistake_names_key_value_and_what_is_allowed(
 
 def test_an_entry_of_a_list_is_named_by_its_place() -> None:
     assert refused("resample", {"faces": [0, 0.5]}) == (
-        "params.yaml: resample.faces[1] is 0.5; expected an integer",
+        "params.yaml: resample.faces[1] is 0.5; "
+        "expected a rising list of base faces from 0 to 11 or null",
     )
     (line,) = refused("model", {"depths": [1, 0]})
     assert line.startswith("params.yaml: model.depths[1] is 0; expected an integer at least 1")

@@ -23,7 +23,10 @@ PROJECT = {
     "projection": "stereographic", "angle_of_view": 100.0, "colatitude": 90.0, "longitude": 45.0,
     "pose": "known", "rotation": "none", "seed": 0,
 }  # fmt: skip
-RESAMPLE = {"nside": 8, "ordering": "nested", "faces": tuple(range(12)), "dtype": "float32"}
+RESAMPLE = {
+    "grid": "healpix", "nside": 8, "ordering": "nested", "faces": tuple(range(12)),
+    "bandlimit": None, "dtype": "float32",
+}  # fmt: skip
 RUNTIME = RuntimeParams(device="cpu", threads=1, workers=1, checkpoint_every=50, progress=False)
 
 

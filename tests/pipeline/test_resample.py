@@ -20,6 +20,7 @@ from geocore.data.tabletype import TableType
 from geocore.errors import UserError
 from geocore.healpix.grid import pixel_centres, ring_order
 from geocore.pipeline import project, resample
+from geocore.so3.driscoll_healy import driscoll_healy_directions
 from geocore.so3.rotation import quaternion_to_matrix
 from tests.pipeline.stages import blobs, run_stage, stage_job, write_raw
 
@@ -214,9 +215,60 @@ def test_a_damaged_picture_or_map_is_not_whole(tmp_path: Path) -> None:
 
 
 def test_it_declares_what_it_gives() -> None:
-    params = ResampleParams(nside=4, ordering="ring", faces=(0, 1), dtype="uint8")
-    kind = resample.STAGE.gives["healpix"].type
+    params = ResampleParams(
+        grid="healpix", nside=4, ordering="ring", faces=(0, 1), bandlimit=None, dtype="uint8"
+    )
+    outputs = resample.STAGE.outputs({"resample": params})
+    assert sorted(outputs) == ["healpix", "pictures"]
+    kind = outputs["healpix"].type
     assert kind is not None
     assert kind({"resample": params}).mismatches(
         TableType(grid="healpix", nside=4, ordering="nested", dtype="float32")
     ) == ["ordering is ring; expected nested", "dtype is uint8; expected float32"]
+
+
+EQUIANGULAR = {
+    "grid": "driscoll-healy", "nside": None, "ordering": None, "faces": None, "bandlimit": 7,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rotation", ["none", "z", "so3"])
+def test_equiangular_maps_are_those_of_the_reference(tmp_path: Path, rotation: str) -> None:
+    """Images, masks and validity at pi (2 j + 1) / 28 and 2 pi k / 14, in a table of their own."""
+    mask = (np.arange(6 * 9 * 13) % 251 + 1).astype(np.uint8).reshape(6, -1)
+    prepare(tmp_path, blobs(6, 9, 13), rotation, label_kind="mask", label=mask)
+    manifest = run_stage(resample.STAGE, tmp_path, **EQUIANGULAR)
+    assert sorted(manifest) == ["driscoll_healy", "pictures"]
+    assert not (tmp_path / "data/healpix").exists()
+    table = Table.open(tmp_path / "data/driscoll_healy", verify=True)
+    assert table.info.type == TableType(
+        "driscoll-healy", 14, 14, channels=1, dtype="float32", label_kind="mask"
+    )
+    plane = Table.open(tmp_path / "data/projected")
+    camera, rotations = table_camera(plane), torch.from_numpy(plane.column("rotation"))
+    points = driscoll_healy_directions(7).reshape(-1, 3)
+    values, valid = sample_reference(plane.images(), camera, rotations, points)
+    images = table.images().double().reshape(6, 196, 1)
+    torch.testing.assert_close(images, values / 255, atol=1e-5, rtol=0)
+    assert torch.equal(table.valid(), valid) and 0.05 < float(valid.float().mean()) < 0.5
+    u, v, _ = camera.project(points @ quaternion_to_matrix(rotations))
+    column, row = (torch.floor(x + 0.5).long() for x in (u, v))
+    labels = table.labels()
+    assert (labels[~valid] == IGNORED).all()
+    for n, p in torch.nonzero(valid).tolist():
+        assert labels[n, p] == mask[n, row[n, p] * 13 + column[n, p]]
+
+
+def test_an_equiangular_table_is_declared_and_damage_to_it_seen(tmp_path: Path) -> None:
+    params = ResampleParams(**EQUIANGULAR, dtype="uint8")  # type: ignore[arg-type]
+    outputs = resample.STAGE.outputs({"resample": params})
+    assert sorted(outputs) == ["driscoll_healy", "pictures"]
+    kind = outputs["driscoll_healy"].type
+    assert kind is not None
+    assert kind({"resample": params}) == TableType("driscoll-healy", 14, 14, dtype="uint8")
+    prepare(tmp_path, blobs(4, 8, 8))
+    manifest = run_stage(resample.STAGE, tmp_path, **EQUIANGULAR, dtype="uint8")
+    job = stage_job(resample.STAGE, tmp_path, **EQUIANGULAR, dtype="uint8")
+    assert resample.STAGE.whole is not None and resample.STAGE.whole(job, manifest)
+    (tmp_path / "data/driscoll_healy/part-00000.arrow").write_bytes(b"")
+    assert not resample.STAGE.whole(job, manifest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,12 +31,21 @@ def corner_images(rows: int) -> np.ndarray:
     return images
 
 
+HEALPIX = {"nside": 16}
+EQUIANGULAR = {
+    "grid": "driscoll-healy", "nside": None, "ordering": None, "faces": None, "bandlimit": 20,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
+@pytest.mark.parametrize("grid", [HEALPIX, EQUIANGULAR], ids=["healpix", "driscoll-healy"])
 @pytest.mark.parametrize("rotation", ["none", "z"])
-def test_upper_left_stays_upper_left(tmp_path: Path, rotation: str, dtype: str) -> None:
+def test_upper_left_stays_upper_left(
+    tmp_path: Path, rotation: str, grid: dict[str, Any], dtype: str
+) -> None:
     write_raw(tmp_path / "data/raw", corner_images(7))
     run_stage(project.STAGE, tmp_path, rotation=rotation)
-    run_stage(resample.STAGE, tmp_path, nside=16, dtype=dtype)
+    run_stage(resample.STAGE, tmp_path, **grid, dtype=dtype)
     with image.open(tmp_path / "results/resample/orthographic.png") as opened:
         sheet = np.asarray(opened).astype(int)
     # Three classes in a row of discs; in each the light end of the colour map, a yellow.

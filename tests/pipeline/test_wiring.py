@@ -105,3 +105,25 @@ def test_a_stage_without_declaration(copy: Path) -> None:
 def test_a_deployment_that_cannot_run(copy: Path, key: str, value: Any, message: str) -> None:
     change(copy, "prefect.yaml", "deployments", 0, key, value=value)
     assert any(message in line for line in faults(copy)), faults(copy)
+
+
+def test_an_output_that_the_parameters_choose(copy: Path) -> None:
+    """``dvc.yaml`` must name the table that is made; what takes the other has no maker then."""
+    equiangular = {"grid": "driscoll-healy", "nside": None, "ordering": None, "faces": None}
+    resample = read_yaml(copy / "params.yaml")["resample"] | equiangular | {"bandlimit": 8}
+    change(copy, "params.yaml", "resample", value=resample)
+    found = faults(copy)
+    given = "expected it as geocore.pipeline declares"
+    assert f"dvc.yaml: stage resample: outs lack data/driscoll_healy; {given}" in found
+    assert (
+        "dvc.yaml: stage resample: outs have data/healpix; "
+        "expected only what geocore.pipeline declares"
+    ) in found
+    assert "stage train: takes data/healpix, which no stage gives" in found
+    outs = read_yaml(copy / "dvc.yaml")["stages"]["resample"]["outs"]
+    outs = ["data/driscoll_healy" if out == "data/healpix" else out for out in outs]
+    change(copy, "dvc.yaml", "stages", "resample", "outs", value=outs)
+    assert not [line for line in faults(copy) if "resample" in line]
+    change(copy, "params.yaml", "resample", "bandlimit", value="many")
+    (line,) = [line for line in faults(copy) if "resample" in line]  # of outs nothing is known
+    assert line.startswith('params.yaml: resample.bandlimit is "many"; expected an integer')

@@ -10,8 +10,8 @@ import pytest
 
 from geocore.data.table import Table
 from geocore.data.tabletype import TableInfo, TableType
-from geocore.pipeline import onto_healpix, project
-from geocore.pipeline.onto_healpix import OntoHealpix
+from geocore.pipeline import onto_sphere, project
+from geocore.pipeline.onto_sphere import OntoSphere
 from tests.pipeline.stages import blobs, run_stage, write_raw
 
 FACES = tuple(range(12))
@@ -32,16 +32,19 @@ def table_and_info(root: Path, rotation: str) -> tuple[Table, TableInfo]:
 def test_chunks_change_nothing(
     tmp_path: Path, rotation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resampler = OntoHealpix(*table_and_info(tmp_path, rotation))
+    resampler = OntoSphere(*table_and_info(tmp_path, rotation))
     assert resampler.shared == (rotation == "none")
     whole = resampler.columns(slice(1, 9))
     assert whole["image"].shape == (8, 768, 1) and whole["label"].tolist() == [1, 2, 0] * 2 + [1, 2]
-    monkeypatch.setattr(onto_healpix, "_CHUNK_BYTES", 1)
+    monkeypatch.setattr(onto_sphere, "_CHUNK_BYTES", 1)
     for name, column in resampler.columns(slice(1, 9)).items():
         np.testing.assert_array_equal(column, whole[name])
 
 
 def test_an_open_type_is_refused(tmp_path: Path) -> None:
     table, info = table_and_info(tmp_path, "none")
-    with pytest.raises(ValueError, match="expected a camera and a complete HEALPix type"):
-        OntoHealpix(table, dataclasses.replace(info, camera=None))
+    with pytest.raises(ValueError, match="expected a camera"):
+        OntoSphere(table, dataclasses.replace(info, camera=None))
+    for kind in (dataclasses.replace(info.type, nside=None), TableType("driscoll-healy")):
+        with pytest.raises(ValueError, match="expected a complete healpix or driscoll-healy type"):
+            OntoSphere(table, dataclasses.replace(info, type=kind))

@@ -1,4 +1,4 @@
-"""Rows of a table of projected images -> columns of a table of HEALPix maps."""
+"""Rows of a table of projected images -> columns of a table of maps on the sphere."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from geocore.camera.rotated import RotatedSampler
 from geocore.camera.sampling import SharedSampler
 from geocore.data.table import IGNORED, Table
 from geocore.data.tablecamera import table_camera
-from geocore.data.tabletype import TableInfo
+from geocore.data.tabletype import TableInfo, TableType
 from geocore.healpix.grid import pixel_centres, ring_order
+from geocore.so3.driscoll_healy import driscoll_healy_directions
 
-__all__ = ["OntoHealpix"]
+__all__ = ["OntoSphere"]
 
 _CHUNK_BYTES = 16 * 2**20  # planar images held as floats at a time
 _ROWS = 64  # samples whose validity is compared at a time
 
 
-class OntoHealpix:
-    """Interpolates the images of ``projected`` at the centres of the grid that ``info`` names.
+class OntoSphere:
+    """Interpolates the images of ``projected`` at the points of the grid that ``info`` names.
 
     One sparse operator where all samples lie alike (``camera.alike``), directions computed sample
     by sample otherwise. A centre is valid where the pixel that contains it is: inside the image,
@@ -33,23 +34,21 @@ class OntoHealpix:
 
     def __init__(self, projected: Table, info: TableInfo) -> None:
         plane, kind, camera = projected.info.type, info.type, info.camera
-        if camera is None or kind.nside is None or kind.faces is None:
-            raise ValueError(f"info is {info}; expected a camera and a complete HEALPix type")
+        if camera is None:
+            raise ValueError(f"info is {info}; expected a camera")
         if plane.height is None or plane.width is None:
             raise ValueError(f"projected has type {plane}; expected a complete planar type")
         self.projected, self.info = projected, info
         self.rotations = torch.from_numpy(projected.column("rotation"))
         self._size = (plane.height, plane.width)
         lens = table_camera(projected)
-        # In nested order whatever the maps' own: nested runs of pixels are compact.
-        centres = pixel_centres(kind.nside, kind.faces)
+        centres, self._order = _points(kind)
         self.shared = camera.alike
         if self.shared:
             self._shared = SharedSampler(lens, self.rotations[0], centres)
         else:
             self._rotated = RotatedSampler(lens, centres)
         self.masked = _beyond_the_lens(projected, valid_pixels(lens))
-        self._order = ring_order(kind.nside, kind.faces) if kind.ordering == "ring" else None
         # 8-bit images become floats in [0, 1] exactly when the normaliser grew.
         self._scale = info.normaliser / projected.info.normaliser
 
@@ -72,7 +71,7 @@ class OntoHealpix:
             chunk = slice(start, min(start + step, rows.stop))
             place = slice(start - rows.start, chunk.stop - rows.start)
             values, inside = self._images(chunk)
-            made["image"][place] = self._ordered(self._levels(values))
+            made["image"][place] = self._ordered(self._levels(values)).reshape(-1, *kind.shape)
             made["valid"][place] = self._ordered(inside)
             if "label" in made:
                 labels = self._containing(self.projected.labels(chunk), chunk)
@@ -86,7 +85,7 @@ class OntoHealpix:
         return columns
 
     def _images(self, rows: slice) -> tuple[Tensor, Tensor]:
-        """Values and validity of the rows, nested."""
+        """Values and validity of the rows, in the order of the points."""
         images = self.projected.images(rows)
         mask = self.projected.valid(rows).reshape(-1, *self._size) if self.masked else None
         if not self.shared:
@@ -99,7 +98,7 @@ class OntoHealpix:
         return maps, self._shared.valid.expand(len(maps), -1)
 
     def _containing(self, planes: Tensor, rows: slice) -> Tensor:
-        """Each centre's value in the pixel that contains it, nested."""
+        """Each point's value in the pixel that contains it."""
         planes = planes.reshape(-1, *self._size)
         if self.shared:
             return self._shared.labels(planes)
@@ -115,6 +114,19 @@ class OntoHealpix:
 
     def _ordered(self, values: Tensor) -> Tensor:
         return values if self._order is None else values.index_select(1, self._order)
+
+
+def _points(kind: TableType) -> tuple[Tensor, Tensor | None]:
+    """Directions ``(npix, 3)`` of a type's points, and the order that its maps have them in.
+
+    HEALPix in nested order whatever the maps' own, since nested runs of pixels are compact.
+    """
+    if kind.grid == "healpix" and kind.nside is not None and kind.faces is not None:
+        order = ring_order(kind.nside, kind.faces) if kind.ordering == "ring" else None
+        return pixel_centres(kind.nside, kind.faces), order
+    if kind.grid == "driscoll-healy" and kind.height is not None and kind.height == kind.width:
+        return driscoll_healy_directions(kind.height // 2).reshape(-1, 3), None
+    raise ValueError(f"info has type {kind}; expected a complete healpix or driscoll-healy type")
 
 
 def _beyond_the_lens(projected: Table, seen: Tensor) -> bool:
