@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from geocore.so3.table_cache import cached_table
+
 __all__ = ["wigner_table"]
 
 
@@ -20,7 +22,8 @@ def wigner_table(bandlimit: int, beta: Tensor, orders: int | None = None) -> Ten
         \tfrac{mn}{l(l+1)}\big) d^l_{mn} - \tfrac{\sqrt{(l^2-m^2)(l^2-n^2)}}{l(2l+1)} d^{l-1}_{mn}
         \Big]
 
-    from ``l = max(m, n)``, where there is one term. Upwards in ``l`` it is stable.
+    from ``l = max(m, n)``, where there is one term. Upwards in ``l`` it is stable. What is slow to
+    build is kept on disk (``geocore.so3.table_cache``).
 
     Source: Kostelec and Rockmore, FFTs on the rotation group, 2008, equations 8 and 9.
     """
@@ -30,6 +33,12 @@ def wigner_table(bandlimit: int, beta: Tensor, orders: int | None = None) -> Ten
     if not 1 <= width <= bandlimit:
         raise ValueError(f"orders is {width}; expected 1 to bandlimit {bandlimit}")
     beta = beta.to(torch.float64)
+    shape = (bandlimit, width, bandlimit, len(beta))
+    return cached_table(beta, shape, lambda: _built(bandlimit, width, beta))
+
+
+def _built(bandlimit: int, width: int, beta: Tensor) -> Tensor:
+    """The table by the recursion above."""
     m = torch.arange(bandlimit, dtype=torch.float64)[:, None, None]
     n = torch.arange(width, dtype=torch.float64)[None, :, None]
     cosine = beta.cos()

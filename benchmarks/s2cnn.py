@@ -1,0 +1,190 @@
+"""S2CNN layers: seconds of a step on one thread, and what an activation costs in equivariance.
+
+    python benchmarks/s2cnn.py
+    python benchmarks/s2cnn.py --bandlimit 30 --batch 8
+    python benchmarks/s2cnn.py --errors
+
+The first: forward and backward of S2Convolution(1, 11) -> SO3Convolution(11, 12) ->
+SO3ToS2(12, 11), with and without ReLU between, best of several; and the first call with all
+tables built. The named peer is the same SO(3) product with padded matrices of all orders for every
+degree, one batched product.
+
+The second: ``|fn(R f) - R fn(f)| / |fn(f)|``, the mean over random rotations ``R``, for white noise
+of full band and mean square 1, on the sphere and on SO(3), against the oversampling.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from geocore.models.s2cnn.activation import S2Activation, SO3Activation
+from geocore.models.s2cnn.convolution import S2Convolution, SO3Convolution
+from geocore.models.s2cnn.kernels import s2_kernel_grid, so3_kernel_grid
+from geocore.models.s2cnn.pooling import SO3ToS2
+
+OVERSAMPLINGS = (1, 1.5, 2, 3, 4)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bandlimit", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--errors", action="store_true", help="the table of errors instead")
+    parser.add_argument("--rotations", type=int, default=10)
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    if chosen.errors:
+        show_errors(10, chosen.rotations)
+    else:
+        show_seconds(chosen.bandlimit, chosen.batch, chosen.repeats)
+
+
+def network(bandlimit: int, oversampling: float | None) -> nn.Sequential:
+    """The three layers, with ReLU between them unless ``oversampling`` is None."""
+    generator = torch.Generator().manual_seed(0)
+    sizes, beta = (bandlimit, bandlimit), min(math.pi, 6.19 * math.pi / bandlimit)
+    on_s2, on_so3 = s2_kernel_grid(beta), so3_kernel_grid(beta)
+    layers: list[nn.Module] = [
+        S2Convolution(1, 11, *sizes, on_s2, generator=generator),
+        SO3Convolution(11, 12, *sizes, on_so3, generator=generator),
+        SO3ToS2(12, 11, *sizes, on_so3, generator=generator),
+    ]
+    if oversampling is not None:
+        relu = SO3Activation("relu", bandlimit, oversampling=oversampling)
+        layers = [layers[0], relu, layers[1], relu, layers[2]]
+    return nn.Sequential(*layers)
+
+
+def step(model: nn.Module, x: Tensor) -> None:
+    differentiate(partial(model, x))
+
+
+def differentiate(way: Callable[[], Tensor]) -> None:
+    torch.view_as_real(way()).square().mean().backward()
+
+
+def padded_product(signal: Tensor, kernel: Tensor) -> Tensor:
+    """The naive way: ``(z, i, l, m, n)`` and ``(l, k, n, o, i)``, all of every degree."""
+    return torch.einsum("zilmn,lknoi->zolmk", signal, kernel.conj())
+
+
+def show_seconds(bandlimit: int, batch: int, repeats: int) -> None:
+    x = white_s2((batch, 1), bandlimit, torch.complex64)
+    table = Table("layers", "first call, tables included", "step (forward + backward)")
+    table.title = f"b = {bandlimit}, batch {batch}, one thread, float32, torch {torch.__version__}"
+    for name, oversampling in (
+        ("convolutions alone", None), ("with ReLU, oversampling 1", 1.0),
+        ("with ReLU, oversampling 1.5", 1.5), ("with ReLU, oversampling 2", 2.0),
+    ):  # fmt: skip
+        start = time.perf_counter()
+        model = network(bandlimit, oversampling)
+        step(model, x)
+        first = time.perf_counter() - start
+        usual = min(seconds(partial(step, model, x)) for _ in range(repeats))
+        table.add_row(name, f"{first:.2f} s", f"{usual:.3f} s")
+    Console(width=110).print(table)
+    width = 2 * bandlimit - 1
+    layer = network(bandlimit, None)[1]
+    signal = white_so3((batch, 11), bandlimit, torch.complex64).requires_grad_()
+    kernel = torch.randn(bandlimit, width, width, 12, 11, dtype=torch.complex64).requires_grad_()
+    ways: dict[str, Callable[[], Tensor]] = {
+        "ours, kernel's transform included": lambda: layer(signal),
+        "one padded batched product": lambda: padded_product(signal, kernel),
+    }
+    best = dict.fromkeys(ways, math.inf)
+    for _ in range(repeats):  # the two take turns
+        for name, way in ways.items():
+            best[name] = min(best[name], seconds(partial(differentiate, way)))
+    table = Table("SO3Convolution(11, 12)", "step (forward + backward)")
+    for name, value in best.items():
+        table.add_row(name, f"{value:.3f} s")
+    ours, naive = best.values()
+    table.add_row("times as fast", f"{naive / ours:.2f}")
+    Console(width=110).print(table)
+
+
+def seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def show_errors(bandlimit: int, rotations: int) -> None:
+    for grid in ("driscoll-healy", "gauss-legendre"):
+        table = Table("on", "activation", *(f"oversampling {o}" for o in OVERSAMPLINGS))
+        table.title = f"relative error of one activation, b = {bandlimit}, full band, {grid}"
+        for domain in ("S2", "SO(3)"):
+            for fn in ("relu", "gelu", "silu"):
+                found = [error(domain, fn, bandlimit, o, grid, rotations) for o in OVERSAMPLINGS]
+                table.add_row(domain, fn, *(f"{e:.4f}" for e in found))
+        Console(width=120).print(table)
+
+
+def error(domain: str, fn: str, b: int, oversampling: float, grid: str, rotations: int) -> float:
+    sphere = domain == "S2"
+    kind = S2Activation if sphere else SO3Activation
+    layer = kind(fn, b, oversampling=oversampling, grid=grid, dtype=torch.float64)  # type: ignore[arg-type]
+    make = white_s2 if sphere else white_so3
+    f = make((1, 16) if sphere else (1, 2), b, torch.complex128)
+    plain, total = layer(f), 0.0
+    draws = torch.rand(rotations, 3, generator=torch.Generator().manual_seed(0)).tolist()
+    for first, second, third in draws:
+        angles = (2 * math.pi * first, math.acos(1 - 2 * second), 2 * math.pi * third)
+        expected = rotated(plain, angles, sphere)
+        total += float((layer(rotated(f, angles, sphere)) - expected).norm() / plain.norm())
+    return total / rotations
+
+
+def rotated(half: Tensor, angles: tuple[float, float, float], sphere: bool) -> Tensor:
+    """``D^l f_l`` on the sphere, ``conj(D^l) f^l`` on SO(3), by matrix exponentials."""
+    f = half[..., None] if sphere else half
+    b, centre = f.shape[-3], f.shape[-1] // 2
+    m, n = torch.arange(b), torch.arange(-centre, centre + 1)
+    signs = 1.0 - 2 * ((m[:, None] - n) % 2)
+    below = (f.conj() * signs).flip(-1)[..., 1:, :].flip(-2)
+    full, out = torch.cat([below, f], dim=-2), torch.zeros_like(f)
+    for l in range(b):
+        orders = torch.arange(-l, l + 1, dtype=torch.float64)
+        raising = torch.diag(((l - orders[:-1]) * (l + orders[:-1] + 1)).sqrt(), -1)
+        turn = torch.matrix_exp(-angles[1] * (raising - raising.mT) / 2)
+        left, right = (torch.exp(-1j * angle * orders) for angle in (angles[0], angles[2]))
+        matrix = left[:, None] * turn * right
+        matrix = matrix if sphere else matrix.conj()
+        out[..., l, : l + 1, :] = (matrix @ full[..., l, b - 1 - l : b + l, :])[..., l:, :]
+    return out[..., 0] if sphere else out
+
+
+def white_s2(shape: tuple[int, ...], b: int, dtype: torch.dtype) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    half = torch.randn(*shape, b, b, dtype=torch.complex128, generator=generator)
+    half[..., 0] = half[..., 0].real * 2**0.5
+    signal: Tensor = half.tril() * (4 * math.pi) ** 0.5 / b
+    return signal.to(dtype)
+
+
+def white_so3(shape: tuple[int, ...], b: int, dtype: torch.dtype) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    half = torch.randn(*shape, b, b, 2 * b - 1, dtype=torch.complex128, generator=generator)
+    n, degree = torch.arange(1 - b, b), torch.arange(b)[:, None, None]
+    row = half[..., 0, :]
+    half[..., 0, :] = (row + (row.conj() * (1 - 2 * (n % 2))).flip(-1)) / 2**0.5
+    inside = (torch.arange(b)[:, None] <= degree) & (n.abs() <= degree)
+    scale = ((2 * degree + 1) * b * (4 * b**2 - 1) / 3) ** -0.5
+    return (half * inside * scale).to(dtype)
+
+
+if __name__ == "__main__":
+    main()
