@@ -12,9 +12,10 @@ grid. The peers, in the same process, are compared with it before anything is ti
     padded      complex FFTs, then one batched product with the table of all orders of either sign
     dense       no FFT at all: one matrix of all D^l_mn at all points of the grid (small b only)
 
-Predicted for b = 20 and 44 maps: a real signal is half of the work, and batched products of matrices
-run several times faster than sums along short strided axes: 8 to 15 times as fast as the textbook,
-2 to 4 times as the padded product, which has the batching already. What came stands in ``benchmarks/results/so3.txt``.
+Predicted for b = 20 and 44 maps: a real signal is half of the work, and batched products of
+matrices run several times faster than sums along short strided axes: 8 to 15 times as fast as the
+textbook, 2 to 4 times as the padded product, which has the batching already. What came stands in
+``benchmarks/results/so3.txt``.
 """
 
 from __future__ import annotations
