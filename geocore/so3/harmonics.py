@@ -24,8 +24,9 @@ def spherical_harmonics(lmax: int, vectors: Tensor, basis: Basis = "real") -> Te
     ``x, y, z``, differentiable at the poles too. A rotation acts by ``Y_l(R v) = conj(D^l(R))
     Y_l(v)``, in the ``real`` basis (``real_basis``) by ``Y_l(R v) = D^l(R) Y_l(v)``.
 
-    ``vectors`` ``(..., 3)`` are normalised first. Returns ``(..., (lmax + 1)^2)``, degree after
-    degree, orders from -l to l: ``Y_lm`` has index ``l^2 + l + m``.
+    ``vectors`` ``(..., 3)`` are normalised first; the zero vector has no direction and gives NaN.
+    Returns ``(..., (lmax + 1)^2)``, degree after degree, orders from -l to l: ``Y_lm`` has index
+    ``l^2 + l + m``.
 
     Raises ``ValueError`` for a negative degree, another shape or another basis.
     """

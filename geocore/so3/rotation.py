@@ -79,7 +79,8 @@ def matrix_to_euler_zyz(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     ``(..., 3, 3)`` -> three times ``(...)``, radians. By way of the unit quaternion, whose pairs
     ``(w, z)`` and ``(x, y)`` hold ``(alpha + gamma) / 2`` and ``(alpha - gamma) / 2``: nothing is
     lost near the poles, where only the sum or the difference is determined; there ``alpha`` has
-    all of it and ``gamma`` is 0. Raises ``ValueError`` for a matrix that is no rotation.
+    all of it and ``gamma`` is 0, and there are no derivatives. Raises ``ValueError`` for a matrix
+    that is no rotation.
     """
     check_rotation("matrix", matrix)
     w, x, y, z = matrix_to_quaternion(matrix).unbind(-1)
@@ -140,8 +141,9 @@ def check_rotation(name: str, matrix: Tensor) -> None:
     What rounding may do is allowed for: 1e-10 in float64, 1e-4 in float32.
     """
     _check_matrix(name, matrix)
-    if not matrix.is_floating_point():
-        raise TypeError(f"{name} is {matrix.dtype}; expected floats")
+    if matrix.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"{name} is {matrix.dtype}; expected float32 or float64")
+    matrix = matrix.detach()
     allowed = torch.finfo(matrix.dtype).eps ** 0.5 / 3 if matrix.dtype != torch.float64 else 1e-10
     one = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
     far = float((matrix.mT @ matrix - one).abs().max()) if matrix.numel() else 0.0

@@ -66,7 +66,6 @@ def wigner_D(
     return torch.polar(torch.ones_like(phases), phases) * small
 
 
-@lru_cache(maxsize=256)
 def real_basis(l: int) -> Tensor:
     r"""The unitary ``C`` of ``Y_real = C Y_complex``, ``(2l+1, 2l+1)``, complex128.
 
@@ -77,6 +76,11 @@ def real_basis(l: int) -> Tensor:
     Rows are real orders and columns complex ones, both from -l to l. ``D_real = conj(C) D C^T``.
     """
     _check_degree(l)
+    return _real_basis(l).clone()
+
+
+@lru_cache(maxsize=256)
+def _real_basis(l: int) -> Tensor:
     basis = torch.zeros(2 * l + 1, 2 * l + 1, dtype=torch.complex128)
     basis[l, l] = 1
     root = 1 / math.sqrt(2)
@@ -100,7 +104,7 @@ def _to_real(l: int, small: Tensor) -> Tensor:
 
     ``d_{-m,-n} = (-1)^(m-n) d_mn``, so sines and cosines do not mix.
     """
-    basis = real_basis(l).to(device=small.device)
+    basis = _real_basis(l).to(device=small.device)
     left, right = basis.real.to(small.dtype), basis.imag.to(small.dtype)
     # (left - i right) d (left + i right)^T; the imaginary part vanishes.
     return left @ small @ left.mT + right @ small @ right.mT

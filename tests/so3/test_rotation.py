@@ -133,5 +133,7 @@ def test_what_is_no_rotation() -> None:
         matrix_to_euler_zyz(2 * one)
     with pytest.raises(ValueError, match="matrix is no rotation: its determinant is -1; expected"):
         matrix_to_euler_zyz(-one)
+    with pytest.raises(TypeError, match=r"matrix is torch\.bfloat16; expected float32 or float64"):
+        matrix_to_euler_zyz(one.bfloat16())
     with pytest.raises(ValueError, match="R differs from 1 by nan"):
         matrix_to_euler_zyz(one * math.nan)

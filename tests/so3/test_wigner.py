@@ -66,6 +66,11 @@ def test_the_real_basis_is_unitary_and_makes_matrices_real() -> None:
         torch.testing.assert_close(found, expected, atol=1e-14, rtol=0)
 
 
+def test_a_change_of_what_is_handed_out_stays_outside() -> None:
+    real_basis(2).zero_()
+    assert real_basis(2).abs().sum() > 1
+
+
 def test_values_of_e3nn() -> None:
     o3 = pytest.importorskip("e3nn.o3")
     alpha, beta, gamma = angles(3)
