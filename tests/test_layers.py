@@ -20,7 +20,7 @@ ROOMS = (
     ("ensembles", "kernels", "explain"),
     ("train",),
     ("models",),
-    ("lattice", "bundles", "manifolds"),
+    ("groups", "lattice", "bundles", "manifolds"),
     ("data",),
     ("camera",),
     ("so3",),
