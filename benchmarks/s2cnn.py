@@ -33,6 +33,8 @@ from geocore.models.s2cnn.activation import S2Activation, SO3Activation
 from geocore.models.s2cnn.convolution import S2Convolution, SO3Convolution
 from geocore.models.s2cnn.kernels import s2_kernel_grid, so3_kernel_grid
 from geocore.models.s2cnn.pooling import SO3ToS2
+from geocore.so3.orders import all_orders
+from geocore.so3.wigner import wigner_D
 
 OVERSAMPLINGS = (1, 1.5, 2, 3, 4)
 
@@ -149,22 +151,17 @@ def error(domain: str, fn: str, b: int, oversampling: float, grid: str, rotation
 
 
 def rotated(half: Tensor, angles: tuple[float, float, float], sphere: bool) -> Tensor:
-    """``D^l f_l`` on the sphere, ``conj(D^l) f^l`` on SO(3), by matrix exponentials."""
-    f = half[..., None] if sphere else half
-    b, centre = f.shape[-3], f.shape[-1] // 2
-    m, n = torch.arange(b), torch.arange(-centre, centre + 1)
-    signs = 1.0 - 2 * ((m[:, None] - n) % 2)
-    below = (f.conj() * signs).flip(-1)[..., 1:, :].flip(-2)
-    full, out = torch.cat([below, f], dim=-2), torch.zeros_like(f)
+    """``D^l f_l`` on the sphere, ``conj(D^l) f^l`` on SO(3)."""
+    full = all_orders(half, 1 if sphere else 2)
+    full = full[..., None] if sphere else full
+    b, out = full.shape[-3], torch.zeros_like(full)
+    alpha, beta, gamma = torch.tensor(angles, dtype=torch.float64)
     for l in range(b):
-        orders = torch.arange(-l, l + 1, dtype=torch.float64)
-        raising = torch.diag(((l - orders[:-1]) * (l + orders[:-1] + 1)).sqrt(), -1)
-        turn = torch.matrix_exp(-angles[1] * (raising - raising.mT) / 2)
-        left, right = (torch.exp(-1j * angle * orders) for angle in (angles[0], angles[2]))
-        matrix = left[:, None] * turn * right
-        matrix = matrix if sphere else matrix.conj()
-        out[..., l, : l + 1, :] = (matrix @ full[..., l, b - 1 - l : b + l, :])[..., l:, :]
-    return out[..., 0] if sphere else out
+        matrix = wigner_D(l, alpha, beta, gamma)
+        span = slice(b - 1 - l, b + l)
+        out[..., l, span, :] = (matrix if sphere else matrix.conj()) @ full[..., l, span, :]
+    turned = out[..., b - 1 :, :]
+    return turned[..., 0] if sphere else turned
 
 
 def white_s2(shape: tuple[int, ...], b: int, dtype: torch.dtype) -> Tensor:

@@ -7,13 +7,13 @@ versus Augmentation for Spherical Images (2202.03990).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from geocore.models.grid_input import check_samples
 from geocore.models.initial import initialise
 
 __all__ = ["PUBLISHED", "PlanarClassifier", "PlanarSegmenter", "Planes"]
@@ -118,8 +118,8 @@ class PlanarSegmenter(nn.Module):
         self, planes: Planes, bandlimit: int, channels: int = 1, classes: int = 11, seed: int = 0
     ) -> None:
         super().__init__()
-        self.edge, self.channels = 2 * bandlimit, channels
-        sizes = planes.sizes(self.edge)
+        self.bandlimit, self.channels = bandlimit, channels
+        sizes = planes.sizes(2 * bandlimit)
         self.encoder = _Encoder(planes, channels)
         outputs = [classes, *planes.features[:-1]]
         up: list[nn.Module] = []
@@ -135,7 +135,7 @@ class PlanarSegmenter(nn.Module):
         initialise(self, seed)
 
     def forward(self, x: Tensor) -> Tensor:
-        _check(x, self.edge, self.channels)
+        check_samples(x, self.bandlimit, self.channels)
         logits: Tensor = self.up(self.encoder(x.movedim(-1, 1)))
         return logits.movedim(1, -1)
 
@@ -155,14 +155,14 @@ class PlanarClassifier(nn.Module):
         self, planes: Planes, bandlimit: int, channels: int = 1, classes: int = 10, seed: int = 0
     ) -> None:
         super().__init__()
-        self.edge, self.channels = 2 * bandlimit, channels
-        planes.sizes(self.edge)  # raises if the image is too small
+        self.bandlimit, self.channels = bandlimit, channels
+        planes.sizes(2 * bandlimit)  # raises if the image is too small
         self.encoder = _Encoder(planes, channels)
         self.head = nn.Linear(planes.features[-1], classes)
         initialise(self, seed)
 
     def forward(self, x: Tensor) -> Tensor:
-        _check(x, self.edge, self.channels)
+        check_samples(x, self.bandlimit, self.channels)
         logits: Tensor = self.head(self.encoder(x.movedim(-1, 1)).mean((-2, -1)))
         return logits
 
@@ -180,11 +180,3 @@ def _draw(layer: nn.Module, gain: float, generator: torch.Generator) -> None:
     nn.init.normal_(layer.weight, std=(gain / fan_in) ** 0.5, generator=generator)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
-
-
-def _check(x: Tensor, edge: int, channels: int) -> None:
-    expected: Sequence[int] = (edge, edge, channels)
-    if x.ndim != 4 or tuple(x.shape[1:]) != tuple(expected):
-        raise ValueError(
-            f"x has shape {tuple(x.shape)}; expected (batch, {edge}, {edge}, {channels})"
-        )

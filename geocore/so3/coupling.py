@@ -11,7 +11,7 @@ from torch import Tensor
 
 from geocore.so3.wigner import real_basis
 
-__all__ = ["clebsch_gordan", "coefficient", "real_clebsch_gordan", "wigner_3j"]
+__all__ = ["clebsch_gordan", "coefficient", "couple", "real_clebsch_gordan", "wigner_3j"]
 
 Spin = int | float | Fraction
 
@@ -67,6 +67,12 @@ def real_clebsch_gordan(l1: int, l2: int, l3: int) -> Tensor:
     return turned.imag.clone() if (l1 + l2 + l3) % 2 else turned.real.clone()
 
 
+def couple(two_j1: int, two_j2: int, two_j3: int) -> bool:
+    """Whether ``j3`` is in the product of ``j1`` and ``j2``, from twice the spins."""
+    within = abs(two_j1 - two_j2) <= two_j3 <= two_j1 + two_j2
+    return within and (two_j1 + two_j2 + two_j3) % 2 == 0
+
+
 @lru_cache(maxsize=1 << 16)
 def coefficient(two_j1: int, two_j2: int, two_j3: int, two_m1: int, two_m2: int) -> float:
     """One ``<j1 m1 j2 m2 | j3 m1+m2>`` from twice its arguments, correctly rounded but for a root.
@@ -103,7 +109,7 @@ def coefficient(two_j1: int, two_j2: int, two_j3: int, two_m1: int, two_m2: int)
 @lru_cache(maxsize=1 << 10)
 def _block(two1: int, two2: int, two3: int) -> Tensor:
     block = torch.zeros(two1 + 1, two2 + 1, two3 + 1, dtype=torch.float64)
-    if not abs(two1 - two2) <= two3 <= two1 + two2 or (two1 + two2 + two3) % 2:
+    if not couple(two1, two2, two3):
         return block
     for first in range(two1 + 1):
         for second in range(two2 + 1):

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from geocore import compat
-from geocore.so3.coupling import coefficient
+from geocore.so3.coupling import coefficient, couple
 from geocore.so3.wigner import wigner_D
 
 __all__ = ["clebsch_gordan", "import_escnn", "wigner_d_matrix"]
@@ -72,6 +72,6 @@ def clebsch_gordan(
 
 
 def _entry(j1: int, j2: int, j3: int, m1: int, m2: int, m3: int) -> float:
-    if m1 + m2 != m3 or not abs(j1 - j2) <= j3 <= j1 + j2 or (j1 + j2 + j3) % 2:
+    if m1 + m2 != m3 or not couple(j1, j2, j3):
         return 0.0
     return coefficient(j1, j2, j3, m1, m2)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from geocore.healpix.grid import check_nside, check_ordering, nest2ring, pix2ang, ring2nest
 from geocore.so3.checks import is_whole
-from geocore.so3.s2_transform import check_signal
-from geocore.so3.wigner_tables import wigner_table
+from geocore.so3.transform import check_signal
+from geocore.so3.wigner_tables import harmonic_table, wigner_table
 
 __all__ = ["HealpixTransform"]
 
@@ -72,10 +72,9 @@ class HealpixTransform(nn.Module):
         self.npix = 12 * nside**2
         lengths, starts = _rings(nside)
         colatitude, first = pix2ang(nside, starts, "ring")
-        degrees = torch.arange(bandlimit, dtype=torch.float64)
-        table = wigner_table(bandlimit, colatitude, orders=1)[:, 0]  # (m, l, ring)
-        table = table * ((2 * degrees + 1) / (4 * math.pi)).sqrt()[:, None]
-        phases = first[:, None] * degrees  # of e^{i m phi} at each ring's first centre
+        orders = torch.arange(bandlimit, dtype=torch.float64)
+        table = harmonic_table(bandlimit, colatitude)  # (m, l, ring)
+        phases = first[:, None] * orders  # of e^{i m phi} at each ring's first centre
         areas = torch.full_like(colatitude, 4 * math.pi / self.npix)
         if weights == "ring":
             areas = areas * _ring_weights(nside, colatitude, lengths)

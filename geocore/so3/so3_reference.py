@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
-from geocore.so3.quadrature import colatitudes, grid_sizes
-from geocore.so3.s2_transform import check_signal
+from geocore.so3.haar import haar_quadrature
+from geocore.so3.quadrature import grid_sizes
+from geocore.so3.transform import check_signal
 from geocore.so3.wigner import wigner_D
 
 __all__ = ["so3_analysis", "so3_synthesis"]
@@ -60,7 +59,7 @@ def _points(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Euler angles and weights of all points, each of the grid's shape."""
     size = grid_sizes(bandlimit, sampling)
-    beta, weights = colatitudes(grid, size)
-    circle = math.pi * torch.arange(2 * size, dtype=torch.float64) / size
-    latitude, alpha, gamma = torch.meshgrid(beta, circle, circle, indexing="ij")
-    return alpha, latitude, gamma, (weights / (8 * size**2))[:, None, None].expand_as(latitude)
+    alpha, beta, gamma, weights = (
+        part.reshape(-1, 2 * size, 2 * size) for part in haar_quadrature(size, grid)
+    )
+    return alpha, beta, gamma, weights

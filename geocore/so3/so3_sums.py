@@ -20,6 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from geocore.so3.orders import alternating
+
 __all__ = ["analysis", "synthesis"]
 
 
@@ -128,7 +130,7 @@ def _product(table: Tensor, columns: Tensor) -> Tensor:
 def _signs(bandlimit: int, like: Tensor) -> Tensor:
     """``(-1)^(l + m)``, ``(b, b)``: the same in either order."""
     orders = torch.arange(bandlimit, device=like.device)
-    return (1 - 2 * ((orders[:, None] + orders) % 2)).to(like.dtype)
+    return alternating(orders[:, None] + orders).to(like.dtype)
 
 
 def _multiplicity(bandlimit: int, like: Tensor) -> Tensor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from geocore.so3.table_cache import cached_table
 
-__all__ = ["wigner_table"]
+__all__ = ["harmonic_table", "wigner_table"]
 
 
 def wigner_table(bandlimit: int, beta: Tensor, orders: int | None = None) -> Tensor:
@@ -35,6 +37,16 @@ def wigner_table(bandlimit: int, beta: Tensor, orders: int | None = None) -> Ten
     beta = beta.to(torch.float64)
     shape = (bandlimit, width, bandlimit, len(beta))
     return cached_table(beta, shape, lambda: _built(bandlimit, width, beta))
+
+
+def harmonic_table(bandlimit: int, beta: Tensor) -> Tensor:
+    """``Y_lm(beta, 0) = sqrt((2l + 1) / 4 pi) d^l_m0(beta)``, real: ``(m, l, j)`` with ``m >= 0``.
+
+    Float64, zero where ``m`` exceeds ``l``; at another longitude times ``exp(i m phi)``.
+    """
+    degrees = torch.arange(bandlimit, dtype=torch.float64)
+    factor = ((2 * degrees + 1) / (4 * math.pi)).sqrt()[:, None]
+    return wigner_table(bandlimit, beta, orders=1)[:, 0] * factor
 
 
 def _built(bandlimit: int, width: int, beta: Tensor) -> Tensor:
@@ -70,7 +82,9 @@ def _starts(m: Tensor, n: Tensor, beta: Tensor) -> Tensor:
         - torch.lgamma(highest + least + 1)
         - torch.lgamma(highest - least + 1)
     )
-    cosine, sine = (beta / 2).cos().log(), (beta / 2).sin().log()
-    size = torch.exp(ways / 2 + (highest + least) * cosine + (highest - least) * sine)
+    cosine, sine = (beta / 2).cos(), (beta / 2).sin()
+    # 0^0 = 1 at the poles: xlogy counts 0 log 0 as 0.
+    powers = torch.xlogy(highest + least, cosine) + torch.xlogy(highest - least, sine)
+    size = torch.exp(ways / 2 + powers)
     odd = (m > n) & ((m - n) % 2 == 1)
     return torch.where(odd, -size, size)

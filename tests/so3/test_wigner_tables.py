@@ -41,6 +41,13 @@ def test_negative_orders_follow_from_the_other_hemisphere() -> None:
                 torch.testing.assert_close(found, expected, atol=1e-14, rtol=0)
 
 
+def test_poles() -> None:
+    table = wigner_table(5, torch.tensor([0.0], dtype=torch.float64))[..., 0]
+    m = torch.arange(5)
+    same = (m[:, None] == m)[..., None] & (m[:, None, None] <= m)
+    torch.testing.assert_close(table, same.double(), atol=1e-14, rtol=0)  # d^l(0) = 1
+
+
 def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="bandlimit is 0; expected at least 1"):
         wigner_table(0, torch.zeros(1))

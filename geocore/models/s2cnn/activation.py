@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -47,16 +47,18 @@ def second_moment(fn: ActivationName) -> float:
 
 
 class _Activation(nn.Module):
+    transform: ClassVar[type[S2Transform] | type[SO3Transform]]
+
     def __init__(
         self,
-        transform: type[S2Transform] | type[SO3Transform],
         fn: ActivationName,
         bandlimit_in: int,
-        bandlimit_out: int | None,
-        oversampling: float,
-        grid: GridName,
-        recompute: bool,
-        dtype: torch.dtype,
+        bandlimit_out: int | None = None,
+        *,
+        oversampling: float = 2.0,
+        grid: GridName = "driscoll-healy",
+        recompute: bool = False,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         _check_name(fn)
@@ -69,12 +71,14 @@ class _Activation(nn.Module):
         self.fn, self.bandlimit_in, self.bandlimit_out = fn, bandlimit_in, out
         self.recompute = recompute
         self.sampling = math.ceil(oversampling * max(bandlimit_in, out))
-        self.to_grid = transform(bandlimit_in, grid, sampling=self.sampling, dtype=dtype)
+        self.to_grid = self.transform(bandlimit_in, grid, sampling=self.sampling, dtype=dtype)
         self.from_grid = self.to_grid
         if out != bandlimit_in:
-            self.from_grid = transform(out, grid, sampling=self.sampling, dtype=dtype)
+            self.from_grid = self.transform(out, grid, sampling=self.sampling, dtype=dtype)
 
-    def _apply_fn(self, coefficients: Tensor) -> Tensor:
+    def forward(self, coefficients: Tensor) -> Tensor:
+        channels = coefficients.shape[1:2]
+        check_coefficients(coefficients, (*channels, *self.to_grid.coefficient_shape))
         maps = coefficients.flatten(0, 1)
         many = len(maps)
         if maps.device.type == "cpu":
@@ -114,25 +118,7 @@ class SO3Activation(_Activation):
     shape.
     """
 
-    def __init__(
-        self,
-        fn: ActivationName,
-        bandlimit_in: int,
-        bandlimit_out: int | None = None,
-        *,
-        oversampling: float = 2.0,
-        grid: GridName = "driscoll-healy",
-        recompute: bool = False,
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        super().__init__(
-            SO3Transform, fn, bandlimit_in, bandlimit_out, oversampling, grid, recompute, dtype
-        )
-
-    def forward(self, coefficients: Tensor) -> Tensor:
-        b, channels = self.bandlimit_in, coefficients.shape[1:2]
-        check_coefficients(coefficients, (*channels, b, b, 2 * b - 1))
-        return self._apply_fn(coefficients)
+    transform = SO3Transform
 
 
 class S2Activation(_Activation):
@@ -142,25 +128,7 @@ class S2Activation(_Activation):
     Arguments and errors are those of ``SO3Activation``.
     """
 
-    def __init__(
-        self,
-        fn: ActivationName,
-        bandlimit_in: int,
-        bandlimit_out: int | None = None,
-        *,
-        oversampling: float = 2.0,
-        grid: GridName = "driscoll-healy",
-        recompute: bool = False,
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        super().__init__(
-            S2Transform, fn, bandlimit_in, bandlimit_out, oversampling, grid, recompute, dtype
-        )
-
-    def forward(self, coefficients: Tensor) -> Tensor:
-        b, channels = self.bandlimit_in, coefficients.shape[1:2]
-        check_coefficients(coefficients, (*channels, b, b))
-        return self._apply_fn(coefficients)
+    transform = S2Transform
 
 
 def _check_name(fn: str) -> None:

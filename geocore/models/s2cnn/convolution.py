@@ -7,17 +7,23 @@ rounding. Coefficients are those of ``geocore.so3``: real signals, orders ``m >=
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geocore.models.s2cnn.kernels import KernelGrid, S2Spectrum, SO3Spectrum
+from geocore.so3.orders import all_orders, alternating
 
 __all__ = ["Convolution", "S2Convolution", "SO3Convolution", "check_coefficients"]
 
 
 class Convolution(nn.Module):
     """Weights ``(out, in, points)``, a bias a channel, and the checks that all have in common.
+
+    From ``in_channels`` signals of degrees below ``bandlimit_in`` to ``out_channels`` below
+    ``bandlimit_out``, with kernels on the points of ``kernel``; weights from ``generator``.
 
     The kernel's values are ``sqrt(gain / (points in_channels)) weight`` with weights of variance 1:
     as ``D^l`` is unitary, ``gain = 1`` keeps the expected mean square of a signal, degree by
@@ -28,14 +34,19 @@ class Convolution(nn.Module):
 
     def __init__(
         self,
-        channels: tuple[int, int],
-        bandlimits: tuple[int, int],
+        in_channels: int,
+        out_channels: int,
+        bandlimit_in: int,
+        bandlimit_out: int,
         kernel: KernelGrid,
-        bias: bool,
-        gain: float,
-        dtype: torch.dtype,
+        *,
+        bias: bool = True,
+        gain: float = 1.0,
+        dtype: torch.dtype = torch.float32,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        channels, bandlimits = (in_channels, out_channels), (bandlimit_in, bandlimit_out)
         for name, pair in (("channels", channels), ("bandlimits", bandlimits)):
             if min(pair) < 1:
                 raise ValueError(f"{name} are {pair} (in, out); expected positive integers")
@@ -46,6 +57,12 @@ class Convolution(nn.Module):
         shape = (self.out_channels, self.in_channels, kernel.points)
         self.weight = nn.Parameter(torch.empty(shape, dtype=dtype))
         self.bias = nn.Parameter(torch.empty(shape[:1], dtype=dtype)) if bias else None
+        self.prepare(kernel, dtype)
+        self.initialise(generator)
+
+    @abstractmethod
+    def prepare(self, kernel: KernelGrid, dtype: torch.dtype) -> None:
+        """Build the kernel's transform and whatever else is constant."""
 
     def initialise(self, generator: torch.Generator | None = None) -> None:
         """Normal weights of variance 1, no bias."""
@@ -75,38 +92,17 @@ class S2Convolution(Convolution):
     Raises ``ValueError`` for coefficients of another shape, or a kernel grid not on the sphere.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        bandlimit_in: int,
-        bandlimit_out: int,
-        kernel: KernelGrid,
-        *,
-        bias: bool = True,
-        gain: float = 1.0,
-        dtype: torch.dtype = torch.float32,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        channels, bandlimits = (in_channels, out_channels), (bandlimit_in, bandlimit_out)
-        super().__init__(channels, bandlimits, kernel, bias, gain, dtype)
+    def prepare(self, kernel: KernelGrid, dtype: torch.dtype) -> None:
         self.spectrum = S2Spectrum(kernel, self.degrees, dtype)
-        orders = torch.arange(1, self.degrees)
-        self.register_buffer("signs", (1 - 2 * (orders % 2)).to(dtype), persistent=False)
         shares = 1 / (2 * torch.arange(self.degrees, dtype=torch.float64) + 1)
         self.register_buffer("shares", shares.to(dtype), persistent=False)
-        self.initialise(generator)
 
-    signs: Tensor
     shares: Tensor
 
     def forward(self, coefficients: Tensor) -> Tensor:
         b = self.bandlimit_in
         check_coefficients(coefficients, (self.in_channels, b, b))
-        half = self.spectrum(self.values()) * self.shares[:, None]
-        # psi_l,-n = (-1)^n conj psi_ln
-        below = (half[..., 1:].conj() * self.signs).flip(-1)
-        kernel = torch.cat([below, half], dim=-1)
+        kernel = all_orders(self.spectrum(self.values()) * self.shares[:, None])
         signal = coefficients[..., : self.degrees, : self.degrees].conj()
         out = torch.einsum("zilm,oiln->zolmn", signal, kernel)
         if self.bias is not None:
@@ -127,26 +123,11 @@ class SO3Convolution(Convolution):
     Raises ``ValueError`` for coefficients of another shape, or a kernel grid not on SO(3).
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        bandlimit_in: int,
-        bandlimit_out: int,
-        kernel: KernelGrid,
-        *,
-        bias: bool = True,
-        gain: float = 1.0,
-        dtype: torch.dtype = torch.float32,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        channels, bandlimits = (in_channels, out_channels), (bandlimit_in, bandlimit_out)
-        super().__init__(channels, bandlimits, kernel, bias, gain, dtype)
+    def prepare(self, kernel: KernelGrid, dtype: torch.dtype) -> None:
         self.spectrum = SO3Spectrum(kernel, self.degrees, dtype)
         k, n = torch.arange(self.degrees), torch.arange(1 - self.degrees, self.degrees)
-        signs = 1 - 2 * ((k[:, None] - n) % 2)
-        self.register_buffer("signs", signs.to(dtype)[..., None, None], persistent=False)
-        self.initialise(generator)
+        signs = alternating(k[:, None] - n).to(dtype)
+        self.register_buffer("signs", signs[..., None, None], persistent=False)
 
     signs: Tensor
 

@@ -14,7 +14,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from geocore.so3.wigner_tables import wigner_table
+from geocore.so3.orders import alternating
+from geocore.so3.wigner_tables import harmonic_table, wigner_table
 
 __all__ = [
     "KernelGrid",
@@ -112,11 +113,11 @@ class S2Spectrum(nn.Module):
         orders = torch.arange(bandlimit, dtype=torch.float64)
         angle = torch.tensor(grid.alphas, dtype=torch.float64)[:, None] * orders
         beta = torch.tensor(grid.betas, dtype=torch.float64)
-        small = wigner_table(bandlimit, beta, orders=1)[:, 0].permute(2, 1, 0)  # (ring, l, n)
-        factor = ((2 * torch.arange(bandlimit, dtype=torch.float64) + 1) / (4 * math.pi)).sqrt()
         _table(self, "cosines", angle.cos(), dtype)
         _table(self, "sines", angle.sin(), dtype)
-        _table(self, "rings", small * factor[:, None], dtype)
+        _table(
+            self, "rings", harmonic_table(bandlimit, beta).permute(2, 1, 0), dtype
+        )  # (ring, l, n)
 
     cosines: Tensor
     sines: Tensor
@@ -178,9 +179,9 @@ def _small_d(bandlimit: int, betas: tuple[float, ...], rows: int) -> Tensor:
     """``d^l_kn(beta_j)``, ``0 <= k < rows``, all ``n``: ``(k, 2b - 1, l, ring)``."""
     beta = torch.tensor(betas, dtype=torch.float64)
     upper = wigner_table(bandlimit, beta)[:rows]
-    # d^l_k,-n(beta) = (-1)^(l+k) d^l_kn(pi - beta); the table wants angles above zero.
-    lower = wigner_table(bandlimit, (math.pi - beta).clamp_min(1e-300))[:rows]
-    signs = 1 - 2 * ((torch.arange(rows)[:, None] + torch.arange(bandlimit)) % 2)
+    # d^l_k,-n(beta) = (-1)^(l+k) d^l_kn(pi - beta)
+    lower = wigner_table(bandlimit, math.pi - beta)[:rows]
+    signs = alternating(torch.arange(rows)[:, None] + torch.arange(bandlimit))
     lower = (lower * signs[:, None, :, None])[:, 1:].flip(1)
     return torch.cat([lower, upper], dim=1)
 

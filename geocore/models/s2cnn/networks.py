@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from geocore.models.grid_input import check_samples
 from geocore.models.initial import initialise
 from geocore.models.s2cnn.activation import ActivationName, GridName, SO3Activation, second_moment
 from geocore.models.s2cnn.convolution import S2Convolution, SO3Convolution
@@ -133,11 +134,7 @@ class _S2CNN(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """``(batch, 2b, 2b, channels)`` -> coefficients on SO(3) after the last activation."""
-        edge = 2 * self.layout.bandlimit
-        if x.ndim != 4 or tuple(x.shape[1:]) != (edge, edge, self.channels):
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}; expected (batch, {edge}, {edge}, {self.channels})"
-            )
+        check_samples(x, self.layout.bandlimit, self.channels)
         found: Tensor = self.layers(self.analysis(x.movedim(-1, 1)))
         return found
 

@@ -26,25 +26,10 @@ class SO3ToS2(Convolution):
     learned is a function on the sphere. Raises ``ValueError`` for coefficients of another shape.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        bandlimit_in: int,
-        bandlimit_out: int,
-        kernel: KernelGrid,
-        *,
-        bias: bool = True,
-        gain: float = 1.0,
-        dtype: torch.dtype = torch.float32,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        channels, bandlimits = (in_channels, out_channels), (bandlimit_in, bandlimit_out)
-        super().__init__(channels, bandlimits, kernel, bias, gain, dtype)
+    def prepare(self, kernel: KernelGrid, dtype: torch.dtype) -> None:
         self.spectrum = SO3Spectrum(kernel, self.degrees, dtype, rows=1)
         factor = (4 * math.pi * (2 * torch.arange(self.degrees, dtype=torch.float64) + 1)).sqrt()
         self.register_buffer("factor", factor.to(dtype)[:, None], persistent=False)
-        self.initialise(generator)
 
     factor: Tensor
 

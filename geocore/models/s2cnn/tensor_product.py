@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from geocore.models.s2cnn.convolution import check_coefficients
 from geocore.models.s2cnn.norm import NormGate, mean_square
 from geocore.so3.coupling import clebsch_gordan
+from geocore.so3.orders import all_orders
 
 __all__ = ["TensorProduct"]
 
@@ -71,8 +72,6 @@ class TensorProduct(nn.Module):
         )
         degrees = torch.arange(max(bandlimit_in, out), dtype=torch.float64)
         self.register_buffer("odd_dims", (2 * degrees + 1).to(dtype)[:, None], persistent=False)
-        orders = torch.arange(bandlimit_in)
-        self.register_buffer("signs", (1 - 2 * (orders % 2)).to(dtype), persistent=False)
         self.gate = NormGate(out_channels, dtype) if gate else None
         for filters in (self.left, self.right, self.lift):
             filters.initialise(generator)
@@ -85,7 +84,6 @@ class TensorProduct(nn.Module):
     even: Tensor
     odd: Tensor
     odd_dims: Tensor
-    signs: Tensor
 
     def initialise(self, generator: torch.Generator | None = None) -> None:
         """Half of the output's expected mean square comes from each of the two terms."""
@@ -98,7 +96,7 @@ class TensorProduct(nn.Module):
         left = self._on_sphere(coefficients, self.left)
         right = self._on_sphere(coefficients, self.right)
         right = right * (mean_square(right, "s2") + 1e-12).rsqrt()[..., None, None]
-        product = self._product(self._all_orders(left), self._all_orders(right))
+        product = self._product(all_orders(left).flatten(-2), all_orders(right).flatten(-2))
         product = product / self.odd_dims[:wide]
         lifted = torch.einsum("ztlm,otln->zolmn", product, self.lift())
         kept = min(b, wide)
@@ -115,11 +113,6 @@ class TensorProduct(nn.Module):
         """``sqrt(4 pi (2l + 1)) sum_cn f^l_mn,c a_tcln``: ``(batch, fragments, b, m >= 0)``."""
         factor = (4 * math.pi * self.odd_dims[: self.bandlimit_in]).sqrt()
         return torch.einsum("zclmn,tcln->ztlm", coefficients, filters()) * factor
-
-    def _all_orders(self, half: Tensor) -> Tensor:
-        """``u_l,-m = (-1)^m conj u_lm``; flat, ``(batch, fragments, b (2b - 1))``."""
-        below = (half.conj() * self.signs)[..., 1:].flip(-1)
-        return torch.cat([below, half], dim=-1).flatten(-2)
 
     def _product(self, left: Tensor, right: Tensor) -> Tensor:
         weight = self.path_weight[:, self.path]
@@ -150,21 +143,18 @@ class _Filters(nn.Module):
         scale = torch.where(n > 0, 0.5**0.5, 1.0) * inside
         self.register_buffer("real_scale", scale.to(dtype), persistent=False)
         self.register_buffer("imag_scale", (scale * (n > 0)).to(dtype), persistent=False)
-        self.register_buffer("signs", (1 - 2 * (n[0, 1:] % 2)).to(dtype), persistent=False)
 
     real_at: Tensor
     imag_at: Tensor
     real_scale: Tensor
     imag_scale: Tensor
-    signs: Tensor
 
     def forward(self) -> Tensor:
         half = torch.complex(
             self.weight[..., self.real_at] * self.real_scale,
             self.weight[..., self.imag_at] * self.imag_scale,
         )
-        below = (half[..., 1:].conj() * self.signs).flip(-1)
-        return torch.cat([below, half], dim=-1)
+        return all_orders(half)
 
     def initialise(self, generator: torch.Generator | None = None) -> None:
         nn.init.normal_(self.weight, std=self.variance**0.5, generator=generator)

@@ -44,7 +44,9 @@ def test_is_the_sum_over_degrees() -> None:
     )
     left[..., 0], right[..., 0] = left[..., 0].real + 0j, right[..., 0].real + 0j
     torch.nn.init.ones_(product.path_weight)
-    found = product._product(product._all_orders(left[None]), product._all_orders(right[None]))
+    found = product._product(
+        *(all_orders(half[None], so3=False).flatten(-2) for half in (left, right))
+    )
     u, v = all_orders(left, False), all_orders(right, False)
     for degree in range(bandlimit):
         expected = torch.zeros(2, degree + 1, dtype=torch.complex128)
