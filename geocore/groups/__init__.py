@@ -1,4 +1,4 @@
-"""Finite groups of the plane: how they act on images, and convolutions over them."""
+"""Groups of the plane: how they act on images, convolutions over them, steerable networks."""
 
 from geocore._lazy import attach
 
@@ -8,5 +8,8 @@ __getattr__, __dir__, __all__ = attach(
         "convolution": ["GroupConvolution", "GroupPool", "LiftingConvolution"],
         "finite": ["PlanarGroup"],
         "planar_action": ["OnGroupMaps", "OnImages"],
+        "steerable": ["Layer", "SteerableConvolution", "SteerableNetwork"],
+        "steerable_fields": ["Feature", "Fields", "OnFields", "Symmetry"],
+        "steerable_plain": ["PlainSteerable"],
     },
 )

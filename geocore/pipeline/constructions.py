@@ -1,0 +1,53 @@
+"""The constructions of the survey: one list, which laws and costs are measured along.
+
+A further geometry is a module with a tuple of its own, added to ``constructions`` below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from geocore.config.laws import LawsParams
+
+__all__ = ["Case", "Construction", "constructions"]
+
+Measure = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A construction, built: what runs, on what, and how its law is measured.
+
+    ``sample(batch)`` is an input. ``exact()`` is the largest relative error over elements for which
+    the law holds to rounding, ``sampled()`` over elements for which it holds as far as sampling
+    does; None where there are none such.
+    """
+
+    module: nn.Module
+    sample: Callable[[int], Tensor]
+    exact: Measure | None
+    sampled: Measure | None
+
+
+@dataclass(frozen=True)
+class Construction:
+    """One row: where it lives, its group, its law in a formula, and ``build(params, dtype)``."""
+
+    name: str
+    space: str
+    group: str
+    law: str
+    build: Callable[[LawsParams, torch.dtype], Case]
+
+
+def constructions() -> tuple[Construction, ...]:
+    """All of them, by the space that their signals live on."""
+    from geocore.pipeline.detecting_constructions import DETECTING
+    from geocore.pipeline.planar_constructions import PLANAR
+    from geocore.pipeline.spherical_constructions import SPHERICAL
+
+    return (*PLANAR, *SPHERICAL, *DETECTING)

@@ -1,0 +1,50 @@
+"""``laws``: how well each construction of the survey keeps its law, in float64 and float32.
+
+The errors are roundings and samplings, so their last digits depend on the machine; no other stage
+reads them.
+"""
+
+from __future__ import annotations
+
+from geocore.config.laws import LawsParams
+from geocore.pipeline.stage import Job, Manifest, Port, Stage
+from geocore.runs.digest import digest_path
+
+__all__ = ["STAGE"]
+
+
+def make(job: Job) -> Manifest:
+    """Measure, and write the figures, the table and the chart."""
+    from geocore.pipeline.law_measuring import measure
+
+    return measure(job)
+
+
+def write(job: Job, manifest: Manifest) -> None:
+    """Nothing is left to write: ``make`` has written all."""
+    del job, manifest
+
+
+def whole(job: Job, manifest: Manifest) -> bool:
+    """Whether all lies there as it was written."""
+    files: dict[str, str] = manifest["files"]
+    paths = [job.output(port) for port in job.stage.gives]
+    return all(path.exists() and digest_path(path) == files[path.name] for path in paths)
+
+
+STAGE = Stage(
+    name="laws",
+    summary="how well each construction keeps its law",
+    sections=(LawsParams,),
+    takes={},
+    gives={
+        "metrics": Port("results/laws/metrics.json", "metrics"),
+        "table": Port("results/laws/table.csv", "plots"),
+        "digits": Port("results/laws/digits.png", "pictures"),
+    },
+    code=("geocore.pipeline.law_measuring",),
+    libraries=("escnn",),
+    make=make,
+    write=write,
+    whole=whole,
+)

@@ -1,0 +1,72 @@
+"""Every construction of the survey keeps its law; a broken one would be seen."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from geocore.config.laws import LawsParams
+from geocore.groups.steerable_fields import Symmetry
+from geocore.pipeline.constructions import Construction, constructions
+from geocore.pipeline.law_measuring import errors
+from geocore.pipeline.planar_constructions import other_elements
+
+PARAMS = LawsParams(image_size=17, bandlimit=5, elements=2, seed=1)
+ROWS = constructions()
+# Filters of independent weights, turned by interpolation: what steerable kernels are there for.
+ROUGH = "group convolution C8"
+
+
+def test_names_are_apart() -> None:
+    assert len({row.name for row in ROWS}) == len(ROWS)
+    assert {row.group for row in ROWS} >= {"C4", "C8", "D4", "SO2", "O2", "SO(3)"}
+    assert all(row.law and row.space for row in ROWS)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_laws_hold(row: Construction) -> None:
+    found = errors(row, PARAMS)
+    assert (found.double is None) == (found.single is None)
+    assert found.double is not None or found.sampled is not None
+    if found.double is not None and found.single is not None:
+        assert found.double < 1e-10
+        assert 1e-9 < found.single < 1e-3  # float32 it is
+    if found.sampled is not None:
+        assert 1e-6 < found.sampled < (1.0 if row.name == ROUGH else 0.05)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_they_have_gradients(row: Construction) -> None:
+    case = row.build(PARAMS, torch.float32)
+    out = case.module(case.sample(2))
+    assert torch.equal(case.sample(2), case.sample(2))
+    if not out.requires_grad:
+        return  # nothing is learned
+    (out.abs() if out.is_complex() else out).sum().backward()
+    for name, parameter in case.module.named_parameters():
+        assert parameter.grad is not None and bool(parameter.grad.isfinite().all()), name
+
+
+@pytest.mark.parametrize(
+    "name", ["steerable C8, regular", "SO(3) convolution", "class and box, C4"]
+)
+def test_a_broken_law_is_seen(name: str) -> None:
+    case = next(row for row in ROWS if row.name == name).build(PARAMS, torch.float64)
+    buffers = dict(case.module.named_buffers())
+    key, buffer = max(buffers.items(), key=lambda item: item[1].numel())
+    with torch.no_grad():
+        noise = torch.Generator().manual_seed(0)
+        buffer.add_(0.1 * torch.randn(buffer.shape, generator=noise, dtype=buffer.dtype))
+    assert case.exact is not None
+    assert case.exact() > 1e-3, key
+
+
+def test_other_elements_permute_no_pixels() -> None:
+    assert other_elements(Symmetry.named("D4"), 5) == []
+    c8 = [angle for angle, _ in other_elements(Symmetry.named("C8"), 5)]
+    assert c8 == pytest.approx([math.pi / 4 * k for k in (1, 3, 5, 7)])
+    o2 = other_elements(Symmetry.named("O2"), 3)
+    assert len(o2) == 6 and len(set(o2)) == 6
+    assert all(abs(math.sin(4 * angle)) > 1e-3 or angle == 0 for angle, _ in o2)
