@@ -39,7 +39,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from geocore.config.model import ModelParams
+from geocore.config.model import SwinParams
 from geocore.data.tabletype import TableType
 from geocore.models.heal_swin import HealSwin
 from geocore.models.swin_reference import as_reference
@@ -140,8 +140,8 @@ def made(work: str, variant: str, chosen: argparse.Namespace) -> Callable[[], ob
 
 def network(work: str, variant: str, chosen: argparse.Namespace) -> Callable[[], object]:
     rate = 0.1 if work == "step with dropout" else 0.0
-    params = ModelParams(
-        name="heal_swin", block=None, embed=EMBED, depths=DEPTHS, heads=HEADS, window=WINDOW,
+    params = SwinParams(
+        name="heal_swin", embed=EMBED, depths=DEPTHS, heads=HEADS, window=WINDOW,
         mlp_ratio=4.0, dropout=rate, position="none", shift=chosen.shift, norm="post",
         attention="cosine", relative_bias=True, dropout_kind="element", attention_dropout=rate,
         drop_path=rate, checkpointing=False,

@@ -17,14 +17,24 @@ Figures = Annotated[
         "a list of different keys of metrics.json, as test.accuracy",
     ),
 ]
+Axes = Annotated[
+    tuple[str, ...],
+    *rule(
+        lambda names: len(set(names)) == len(names) and all(names),
+        "a list of different keys of the training's metrics.json, as parameters; [] for no charts",
+    ),
+]
 
 
 class CollectParams(Section):
-    """``collect``: figures of each study below, and their gain over one of them."""
+    """``collect``: figures of each study below, their gain over one of them, and charts."""
 
     title: ClassVar[str] = "collect"
 
     figures: Figures = Field(description="keys of results/evaluate/metrics.json")
     baseline: str | None = Field(
         description="the study in each group that the others are held against; null: none"
+    )
+    against: Axes = Field(
+        description="keys of results/train/metrics.json that each figure is drawn against"
     )

@@ -22,6 +22,9 @@ class GateParams(Section):
     quarter_turn_error_max: float | None = Field(
         ge=0, description="relative equivariance error of the whole network under 90 degrees"
     )
+    rotation_error_max: float | None = Field(
+        ge=0, description="mean relative equivariance error of the whole network in SO(3)"
+    )
     ensemble_nll_ratio_max: float | None = Field(
         gt=0, description="test NLL of the mean logits over the chosen member's"
     )

@@ -144,10 +144,10 @@ def validate(raw: Any, kind: type[Section], where: str) -> Section:
     if not isinstance(raw, Mapping):
         found = "missing" if raw is None else repr(raw)
         raise UserError(f"{where}: {kind.title} is {found}; expected a mapping of keys")
+    kind = kind.of(raw)
     try:
         _refuse_non_finite(raw, kind.title, where)
-        # JSON mode: lists become tuples, and nothing else is converted.
-        return kind.model_validate_json(json.dumps(raw))
+        return kind.read(raw)
     except ValidationError as error:
         schema = kind.model_json_schema()
         lines: dict[str, str] = {}  # the first fault of a key; the rest follow from it

@@ -6,9 +6,19 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from geocore.config.section import Section, Seed
+from geocore.config.section import Section, Seed, rule
 
 __all__ = ["ProjectParams"]
+
+
+Turned = Literal["none", "z", "so3"]
+Views = Annotated[
+    tuple[Turned, ...],
+    *rule(
+        lambda views: len(views) > 0 and len(set(views)) == len(views),
+        "a list of different ones of none, z, so3",
+    ),
+]
 
 
 class ProjectParams(Section):
@@ -28,8 +38,23 @@ class ProjectParams(Section):
     pose: Literal["known", "ignored"] = Field(
         description="whether the camera's own pose is in a sample's rotation, where a source has it"
     )
-    rotation: Literal["none", "z", "so3"]
+    rotation: Turned = Field(description="drawn for each sample, as its number and the seed say")
+    copies: int = Field(
+        ge=1, le=1000, description="of each training sample, every one with a rotation of its own"
+    )
+    views: Views | None = Field(
+        description="the rotations that each test sample is seen under; null: `rotation` alone"
+    )
     seed: Seed
+
+    @model_validator(mode="after")
+    def _copies_differ(self) -> ProjectParams:
+        if self.copies > 1 and self.rotation == "none":
+            raise ValueError(
+                f"project.copies is {self.copies}; expected 1 with rotation none, where all copies "
+                "of a sample would be the same"
+            )
+        return self
 
     @model_validator(mode="after")
     def _angle_of_the_projection(self) -> ProjectParams:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, ClassVar
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -19,6 +20,23 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     title: ClassVar[str]
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> type[Section]:
+        """The class that ``raw`` is read as: another one where a key decides which keys follow."""
+        del raw
+        return cls
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> Self:
+        """The section of plain values as ``model_dump(mode="json")`` gives them.
+
+        Raises pydantic's ``ValidationError`` for any others.
+        """
+        # As JSON: lists become tuples, and nothing else is converted.
+        found = cls.of(value).model_validate_json(json.dumps(value))
+        assert isinstance(found, cls)  # `of` gives the class itself or one below it
+        return found
 
 
 def untracked(**constraints: Any) -> Any:

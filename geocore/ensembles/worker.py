@@ -54,8 +54,8 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
     return train_chunk(
         Path(request["folder"]),
         request["seeds"],
-        ModelParams.model_validate_json(json.dumps(request["model"])),
-        TrainParams.model_validate_json(json.dumps(request["train"])),
+        ModelParams.read(request["model"]),
+        TrainParams.read(request["train"]),
         Table.open(Path(request["table"])),
         resolve(request["device"]),
         on_step=tell,

@@ -13,6 +13,8 @@ MODELS = {
     "healpix_encoder": "geocore.models.healpix_encoder:HealpixEncoder",
     "heal_swin": "geocore.models.heal_swin:HealSwin",
     "swin": "geocore.models.swin:Swin",
+    "s2cnn": "geocore.models.s2cnn.model:S2CNN",
+    "cnn": "geocore.models.cnn:Cnn",
 }
 
 

@@ -13,10 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from geocore.models.grid_input import check_samples
+from geocore.config.model import CnnParams
+from geocore.data.tabletype import TableType
+from geocore.errors import UserError
+from geocore.models.grid_input import check_samples, grid_of
 from geocore.models.initial import initialise
 
-__all__ = ["PUBLISHED", "PlanarClassifier", "PlanarSegmenter", "Planes"]
+__all__ = ["PUBLISHED", "Cnn", "PlanarClassifier", "PlanarSegmenter", "Planes"]
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,41 @@ class PlanarClassifier(nn.Module):
         check_samples(x, self.bandlimit, self.channels)
         logits: Tensor = self.head(self.encoder(x.movedim(-1, 1)).mean((-2, -1)))
         return logits
+
+
+class Cnn(nn.Module):
+    """``model.name: cnn``: ``PlanarSegmenter`` with ``dense``, else ``PlanarClassifier``.
+
+    Built from parameters for a table: ``kind`` fixes bandlimit and channels. Raises ``UserError``
+    for a table on another grid, and where the convolutions leave nothing of the image.
+    """
+
+    def __init__(
+        self,
+        kind: TableType,
+        outputs: int,
+        params: CnnParams,
+        *,
+        seed: int = 0,
+        dense: bool = False,
+    ) -> None:
+        super().__init__()
+        bandlimit, channels = grid_of(kind, params.name)
+        planes = Planes(params.features, params.kernels, params.strides)
+        try:
+            planes.sizes(2 * bandlimit)
+        except ValueError as error:
+            raise UserError(f"model.kernels is {list(params.kernels)}: {error}") from None
+        network = PlanarSegmenter if dense else PlanarClassifier
+        self.body: nn.Module = network(planes, bandlimit, channels, outputs, seed)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.body(x)
+        return out
+
+    def trace(self, x: Tensor) -> dict[str, Tensor]:
+        """The output alone, as ``logits``."""
+        return {"logits": self(x)}
 
 
 def _draw(layer: nn.Module, gain: float, generator: torch.Generator) -> None:

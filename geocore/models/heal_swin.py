@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from geocore.config.model import ModelParams
+from geocore.config.model import SwinParams
 from geocore.data.tabletype import TableType
 from geocore.errors import UserError
 from geocore.healpix.shifts import shift_plan
@@ -37,7 +37,7 @@ class HealSwin(nn.Module):
         self,
         kind: TableType,
         outputs: int,
-        params: ModelParams,
+        params: SwinParams,
         *,
         seed: int = 0,
         dense: bool = False,
@@ -80,15 +80,15 @@ class HealSwin(nn.Module):
             raise TypeError(f"x is {x.dtype}; expected floats in [0, 1]")
 
 
-def _tiling(nside: int, faces: tuple[int, ...], params: ModelParams) -> Tiling:
+def _tiling(nside: int, faces: tuple[int, ...], params: SwinParams) -> Tiling:
     window = min(params.window, nside**2)
     plan = None
-    if params.shift is not None and params.shift != "none" and window > 1:
+    if params.shift != "none" and window > 1:
         plan = shift_plan(nside, faces, window, params.shift)
     return Tiling(len(faces) * nside**2, window, plan)
 
 
-def _geometry(kind: TableType, params: ModelParams) -> tuple[int, tuple[int, ...], int]:
+def _geometry(kind: TableType, params: SwinParams) -> tuple[int, tuple[int, ...], int]:
     stages = len(params.depths)
     if faults := kind.mismatches(TableType(grid="healpix", ordering="nested")):
         raise UserError(*(f"model.name is heal_swin; its table's {fault}" for fault in faults))

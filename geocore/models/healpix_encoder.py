@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from geocore.config.model import ModelParams
+from geocore.config.model import HealpixEncoderParams
 from geocore.data.tabletype import TableType
 from geocore.errors import UserError
 from geocore.models.blocks import Block, PatchEmbedding, PatchMerging
@@ -44,7 +44,7 @@ class HealpixEncoder(nn.Module):
         self,
         kind: TableType,
         classes: int,
-        params: ModelParams,
+        params: HealpixEncoderParams,
         *,
         seed: int = 0,
         dense: bool = False,

@@ -21,7 +21,7 @@ from geocore.data.tabletype import TableType
 from geocore.errors import UserError
 from geocore.models.catalogue import MODELS
 
-__all__ = ["ModelInfo", "build", "load"]
+__all__ = ["ModelInfo", "build", "load", "read_info"]
 
 Task = Literal["classification", "segmentation", "depth"]
 _TASKS = ("classification", "segmentation", "depth")
@@ -78,7 +78,7 @@ class ModelInfo:
             if value["task"] not in _TASKS:
                 raise ValueError(value["task"])
             return cls(
-                params=ModelParams.model_validate_json(json.dumps(value["params"])),
+                params=ModelParams.read(value["params"]),
                 type=TableType(**kind),
                 classes=tuple(value["classes"]),
                 parameters=int(value["parameters"]),
@@ -109,6 +109,11 @@ def build(
     return model
 
 
+def read_info(about: Path) -> ModelInfo:
+    """What ``model.json`` says; ``UserError`` for one that is missing or not what train wrote."""
+    return ModelInfo.from_json(_read_json(about), str(about))
+
+
 def load(
     weights: Path, about: Path, wanted: TableType | None = None
 ) -> tuple[nn.Module, ModelInfo]:
@@ -118,7 +123,7 @@ def load(
     missing, truncated or foreign file, a tensor that is missing, left over or of another shape,
     and a geometry other than wanted.
     """
-    info = ModelInfo.from_json(_read_json(about), str(about))
+    info = read_info(about)
     if wanted is not None and (faults := wanted.mismatches(info.type)):
         raise UserError(*(f"{about}: trained on other maps: {fault}" for fault in faults))
     model = build(info.params, info.type, info.outputs, seed=0, dense=info.dense)

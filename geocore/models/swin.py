@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from geocore.config.model import ModelParams
+from geocore.config.model import SwinParams
 from geocore.data.tabletype import TableType
 from geocore.errors import UserError
 from geocore.models.planar_order import PlanarOrder
@@ -41,7 +41,7 @@ class Swin(nn.Module):
         self,
         kind: TableType,
         outputs: int,
-        params: ModelParams,
+        params: SwinParams,
         *,
         seed: int = 0,
         dense: bool = False,
@@ -105,7 +105,7 @@ def _image_places(order: PlanarOrder) -> Tensor:
     return order.numbers()[: order.height, : order.width].reshape(-1)
 
 
-def _orders(height: int, width: int, params: ModelParams) -> list[PlanarOrder]:
+def _orders(height: int, width: int, params: SwinParams) -> list[PlanarOrder]:
     """Of the pixels, and of the tokens of each stage."""
     scale = 2 ** len(params.depths)  # pixels a side of a token of the last stage
     most = max(-(-height // scale), -(-width // scale))
@@ -116,7 +116,7 @@ def _orders(height: int, width: int, params: ModelParams) -> list[PlanarOrder]:
     return orders
 
 
-def _tiling(order: PlanarOrder, params: ModelParams) -> Tiling:
+def _tiling(order: PlanarOrder, params: SwinParams) -> Tiling:
     window = min(params.window, order.side**2)
     plain = order.plan(window, shift=False)
     shifted = order.plan(window, shift=True) if params.shift == "grid" else plain

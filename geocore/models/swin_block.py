@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from geocore.config.model import ModelParams
+from geocore.config.model import SwinParams
 from geocore.models.blocks import ChannelDropout
 from geocore.models.dropout import DropPath, ElementDropout
 from geocore.models.mlp import Mlp
@@ -24,7 +24,7 @@ class SwinBlock(nn.Module):
     """
 
     def __init__(
-        self, channels: int, heads: int, windows: Windows, params: ModelParams, drop_path: float
+        self, channels: int, heads: int, windows: Windows, params: SwinParams, drop_path: float
     ) -> None:
         super().__init__()
         self.post = params.norm == "post"
@@ -34,10 +34,10 @@ class SwinBlock(nn.Module):
             heads,
             windows.window,
             *offset_pairs(windows.window, params.window),
-            bias=bool(params.relative_bias),
+            bias=params.relative_bias,
             cosine=params.attention == "cosine",
-            dropout=params.attention_dropout or 0.0,
-            dropout_kind=params.dropout_kind or "element",
+            dropout=params.attention_dropout,
+            dropout_kind=params.dropout_kind,
         )
         hidden = max(1, round(params.mlp_ratio * channels))
         self.mlp = Mlp(channels, hidden, make_dropout(params))
@@ -61,7 +61,7 @@ class SwinBlock(nn.Module):
         return self.windows.to_tokens(slots)
 
 
-def make_dropout(params: ModelParams) -> nn.Module:
+def make_dropout(params: SwinParams) -> nn.Module:
     """Of single numbers or of whole channels, as the parameters say."""
     if params.dropout_kind == "channel":
         return ChannelDropout(params.dropout)

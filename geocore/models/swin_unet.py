@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from geocore.config.model import ModelParams
+from geocore.config.model import SwinParams
 from geocore.models.blocks import PatchEmbedding, PatchMerging
 from geocore.models.initial import initialise
 from geocore.models.products import Linear
@@ -62,7 +62,7 @@ class SwinUnet(nn.Module):
         tilings: Sequence[Tiling],
         pixel_channels: int,
         outputs: int,
-        params: ModelParams,
+        params: SwinParams,
         *,
         seed: int,
         dense: bool,
@@ -72,7 +72,7 @@ class SwinUnet(nn.Module):
         super().__init__()
         if outputs < 1:
             raise ValueError(f"outputs is {outputs}; expected at least 1")
-        self.checkpointing = bool(params.checkpointing)
+        self.checkpointing = params.checkpointing
         stages = range(len(tilings))
         widths = [params.embed * 2**stage for stage in stages]
         self.embed = PatchEmbedding(pixel_channels, params.embed, norm=False)
@@ -183,7 +183,7 @@ def _windows(tiling: Tiling) -> tuple[Windows, Windows]:
     return plain, Windows(tiling.tokens, tiling.window, tiling.shifted)
 
 
-def _drop_paths(params: ModelParams) -> list[list[float]]:
+def _drop_paths(params: SwinParams) -> list[list[float]]:
     """For each stage the rates of its blocks: from 0, rising linearly over all blocks.
 
     The decoder's blocks have the rates of the encoder's that they mirror.

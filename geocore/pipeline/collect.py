@@ -1,8 +1,11 @@
-"""``collect``: figures of the studies below this one, side by side, and pages that compare them."""
+"""``collect``: figures of the studies below this one, side by side; pages, charts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from geocore.config.collect import CollectParams
+from geocore.config.section import Section
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
 from geocore.report.rendering import template_digest
 from geocore.runs.digest import digest_path
@@ -18,23 +21,29 @@ def make(job: Job) -> Manifest:
 
 
 def write(job: Job, manifest: Manifest) -> None:
-    """Nothing is left to write: ``make`` has written table and pages."""
+    """Nothing is left to write: ``make`` has written table, pages and charts."""
     del job, manifest
 
 
 def whole(job: Job, manifest: Manifest) -> bool:
     """Whether all lies there as it was written, and the pages' templates are still the same."""
     files: dict[str, str] = manifest["files"]
-    for port in job.stage.gives:
+    for port in job.stage.outputs(job.sections):
         path = job.output(port)
         if not path.exists() or digest_path(path) != files[path.name]:
             return False
     return bool(manifest.get("templates") == template_digest())
 
 
+def _drawn(sections: Mapping[str, Section]) -> bool:
+    params = sections[CollectParams.title]
+    assert isinstance(params, CollectParams)
+    return bool(params.against)
+
+
 STAGE = Stage(
     name="collect",
-    summary="figures of the studies below, side by side, and pages that compare them",
+    summary="figures of the studies below, side by side; pages that compare them, charts",
     sections=(CollectParams,),
     takes={
         "metrics": Port("results/evaluate/metrics.json", "metrics", each=True),
@@ -47,6 +56,7 @@ STAGE = Stage(
         "metrics": Port("results/collect/metrics.json", "metrics"),
         "table": Port("results/collect/table.csv", "plots"),
         "pages": Port("results/collect/pages", "pictures"),
+        "charts": Port("results/collect/charts", "pictures", needed=_drawn),
     },
     code=("geocore.pipeline.collection",),
     libraries=("jinja2",),

@@ -1,4 +1,4 @@
-"""The body of ``collect``: the metrics of the studies below -> one table, gains, comparison pages.
+"""The body of ``collect``: metrics of the studies below -> one table, gains, pages, charts.
 
 A study below is called ``GROUP/NAME``: those of one group are compared. ``NAME_seed1``,
 ``NAME_seed2``, ... are further runs of ``GROUP/NAME`` with other seeds, and are told as one, by
@@ -11,18 +11,17 @@ import csv
 import io
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
-from statistics import fmean, stdev
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from geocore.config.collect import CollectParams
 from geocore.config.load import leaves, read_yaml
 from geocore.errors import UserError
 from geocore.pipeline.stage import Job, Manifest
+from geocore.pipeline.summaries import Figures, gains, summaries
+from geocore.pipeline.trends import write_charts
 from geocore.report.comparison import compare
 from geocore.report.page import comparison_page
 from geocore.report.rendering import template_digest
@@ -31,26 +30,14 @@ from geocore.report.snapshot import Snapshot
 from geocore.runs.atomic import replacing, write_json, write_text
 from geocore.runs.digest import digest_path
 
-__all__ = ["Summary", "collect", "gains", "summaries"]
-
-_SEED = re.compile(r"_seed\d+(?=/|$)")
-
-Figures = dict[str, float | None]
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Mean and sample standard deviation (None for one run) of each figure over ``runs``."""
-
-    mean: Figures
-    sd: Figures
-    runs: int
+__all__ = ["collect"]
 
 
 def collect(job: Job) -> Manifest:
-    """Write ``metrics.json``, ``table.csv`` and a page a group, all or none; return their digests.
+    """Write ``metrics.json``, ``table.csv``, pages and charts, all or none; return their digests.
 
-    Raises ``UserError`` for metrics that are no JSON, and for a figure that no study below has.
+    Raises ``UserError`` for metrics that are no JSON, for a figure or an axis that no study below
+    has, and for one at or below 0 on an axis, which goes by decades.
     """
     params = job.section(CollectParams)
     measured = {name: _figures(path, params.figures) for name, path in job.each("metrics").items()}
@@ -60,6 +47,7 @@ def collect(job: Job) -> Manifest:
                 f"{job.params_file}: collect.figures names {figure}, which no study below "
                 "measures; expected a key of their results/evaluate/metrics.json"
             )
+    trained = _trained(job, list(measured), params.against)
     with ExitStack() as all_or_none:
         metrics, table, pages = (
             all_or_none.enter_context(replacing(job.output(name)))
@@ -69,54 +57,16 @@ def collect(job: Job) -> Manifest:
         write_text(table, _table(measured, params.figures))
         pages.mkdir()
         _write_pages(job, list(measured), params.baseline, pages)
-    outputs = [job.output(name) for name in job.stage.gives]
+        if params.against:
+            charts = all_or_none.enter_context(replacing(job.output("charts")))
+            charts.mkdir()
+            write_charts(charts, summaries(measured), summaries(trained))
+    outputs = [job.output(name) for name in job.stage.outputs(job.sections)]
     return {
         "files": {path.name: digest_path(path) for path in outputs},
         "templates": template_digest(),
         "studies": len(measured),
     }
-
-
-def summaries(measured: Mapping[str, Figures]) -> dict[str, dict[str, Summary]]:
-    """``{group: {name: summary over the runs that differ in their seed}}``.
-
-    A figure that any of the runs lacks has neither mean nor deviation.
-    """
-    runs: dict[str, list[Figures]] = {}
-    for name in sorted(measured):
-        runs.setdefault(_SEED.sub("", name), []).append(measured[name])
-    found: dict[str, dict[str, Summary]] = {}
-    for name, several in runs.items():
-        group, _, rest = name.partition("/")
-        mean: Figures = {}
-        spread: Figures = {}
-        for figure in several[0]:
-            values = [number for one in several if (number := one[figure]) is not None]
-            whole = len(values) == len(several)
-            mean[figure] = fmean(values) if whole else None
-            spread[figure] = stdev(values) if whole and len(values) > 1 else None
-        found.setdefault(group, {})[rest or group] = Summary(mean, spread, len(several))
-    return found
-
-
-def gains(
-    found: Mapping[str, Mapping[str, Summary]], baseline: str | None
-) -> dict[str, dict[str, Figures]]:
-    """``{group: {name: mean less the baseline's mean}}`` where a group has the baseline."""
-    gained: dict[str, dict[str, Figures]] = {}
-    for group, studies in found.items():
-        if baseline is not None and baseline in studies:
-            base = studies[baseline].mean
-            gained[group] = {
-                name: {figure: _less(one.mean[figure], base[figure]) for figure in base}
-                for name, one in studies.items()
-                if name != baseline
-            }
-    return gained
-
-
-def _less(value: float | None, base: float | None) -> float | None:
-    return None if value is None or base is None else value - base
 
 
 def _document(measured: Mapping[str, Figures], baseline: str | None) -> dict[str, Any]:
@@ -151,12 +101,37 @@ def _write_pages(job: Job, names: list[str], baseline: str | None, folder: Path)
         )
 
 
-def _figures(path: Path, wanted: Iterable[str]) -> Figures:
+def _trained(job: Job, names: Iterable[str], axes: Sequence[str]) -> dict[str, Figures]:
+    """Each study's place on each axis; one that trains nothing measures the network above it."""
+    files = job.each("training") if axes else {}
+    read = {name: _figures(path, axes, "train") for name, path in files.items()}
+    for axis in axes:
+        places = {name: x for name, found in read.items() if (x := found[axis]) is not None}
+        if not places:
+            raise UserError(
+                f"{job.params_file}: collect.against names {axis}, which no study below trains "
+                "with; expected a key of their results/train/metrics.json, among the deps"
+            )
+        for name, x in places.items():
+            if x <= 0:
+                raise UserError(
+                    f"{files[name]}: {axis} is {x:g}; expected above 0, as collect.against draws "
+                    "by decades"
+                )
+    nothing: Figures = dict.fromkeys(axes)
+    return {name: next((read[a] for a in _upwards(name) if a in read), nothing) for name in names}
+
+
+def _upwards(name: str) -> list[str]:
+    return [name, *(above.as_posix() for above in PurePosixPath(name).parents)]
+
+
+def _figures(path: Path, wanted: Iterable[str], maker: str = "evaluate") -> Figures:
     """Each wanted key's number; None where the metrics have none, or null."""
     try:
         values = leaves(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, AttributeError):
-        raise UserError(f"{path}: holds no JSON object; expected what evaluate wrote") from None
+        raise UserError(f"{path}: holds no JSON object; expected what {maker} wrote") from None
     return {figure: _number(values.get(figure)) for figure in wanted}
 
 

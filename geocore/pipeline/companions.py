@@ -143,7 +143,7 @@ def _by_split(rows: pa.Table, like: Predictions, shown: str) -> dict[str, Predic
         told = "none" if test is None else f"{len(test.samples)}, of {test.logits.shape[1]} classes"
         raise UserError(
             f"{shown}: test samples: {told}; expected a val split, and the test split of "
-            f"data/healpix, {len(like.samples)} of {like.logits.shape[1]} classes: "
+            f"the network's table, {len(like.samples)} of {like.logits.shape[1]} classes: "
             f"run {Path(shown).parent.name} again"
         )
     return found

@@ -18,6 +18,7 @@ from torch import Tensor
 from geocore.healpix.draw import Picture, View, colours, orthographic
 from geocore.measure.segmentation import IGNORED
 from geocore.pipeline.dense_tally import Panel
+from geocore.pipeline.drawn_pixels import DrawnPixels
 from geocore.so3.rotation import quaternion_to_matrix
 
 __all__ = ["OFF", "Cells", "Viewpoint", "depth_limits"]
@@ -116,6 +117,10 @@ class Cells:
         ]
 
     @cached_property
+    def _pixels(self) -> DrawnPixels:
+        return DrawnPixels.of(self._kind)
+
+    @cached_property
     def _input(self) -> Picture:
         image = self._image
         if image.shape[1] != 3:
@@ -125,16 +130,17 @@ class Cells:
     def _paint(self, rgb: Tensor, known: Tensor, smooth: bool = False) -> Picture:
         """``rgb (pixels, 3)`` from 0 to 255 where it is known, grey elsewhere."""
         if self._panel.split.place == "sphere":
-            assert self._kind.nside is not None and self._kind.faces is not None
-            if self._kind.nside not in self._views:
-                self._views[self._kind.nside] = orthographic(
-                    self._kind.nside,
+            pixels = self._pixels
+            if pixels.nside not in self._views:
+                self._views[pixels.nside] = orthographic(
+                    pixels.nside,
                     colatitude=self._viewpoint.colatitude,
                     longitude=self._viewpoint.longitude,
                     size=WIDTH,
                 )
-            view = self._views[self._kind.nside]
-            return view.paint(rgb / 255, self._kind.faces, "nested", known)
+            view = self._views[pixels.nside]
+            shown = pixels.take(rgb) / 255
+            return view.paint(shown, pixels.faces, pixels.ordering, pixels.take(known))
         from PIL import Image
 
         assert self._kind.height is not None and self._kind.width is not None

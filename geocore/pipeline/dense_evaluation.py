@@ -20,7 +20,6 @@ from geocore.config.evaluate import EvaluateParams
 from geocore.config.runtime import RuntimeParams
 from geocore.data.table import Table
 from geocore.data.tablecamera import table_camera
-from geocore.data.tabletype import TableType
 from geocore.errors import UserError
 from geocore.models.registry import ModelInfo, load
 from geocore.pipeline.dense_grids import Crossing, DenseSplit, Grid
@@ -37,6 +36,7 @@ from geocore.pipeline.measuring import (
 )
 from geocore.pipeline.stage import Job, Manifest
 from geocore.pipeline.symmetry_errors import SymmetryErrors, no_errors, symmetry_errors
+from geocore.pipeline.types import SOURCES, Source, source_of
 from geocore.runs.atomic import write_json
 from geocore.train.depth import Depth
 from geocore.train.device import resolve
@@ -47,7 +47,8 @@ __all__ = ["evaluate_pixels"]
 
 _Told = tuple[Grid, DenseSplit, Tensor, Tensor]  # where, of which samples, what, what is known
 
-_PORTS: dict[str, Literal["healpix", "projected"]] = {"healpix": "healpix", "planar": "projected"}
+# Where else a network is measured: on the other table of the same samples, if the stage has it.
+_ELSEWHERE: dict[Source, Source] = {"healpix": "projected", "projected": "healpix"}
 _TRACED = 4  # samples of which all layers are held at a time: their maps are large
 _PLANAR = "the network reads planar images, whose pixels no rotation takes to pixels"
 
@@ -66,7 +67,7 @@ def evaluate_pixels(job: Job, folder: Path) -> Manifest:
     pair.require(job, objective)
     tally = _tally(job, info, objective, params, pair)
     exact, sampled, reason = (
-        rotations(info.type, params) if info.type.grid == "healpix" else ([], {}, _PLANAR)
+        ([], {}, _PLANAR) if info.type.grid == "planar" else rotations(info.type, params)
     )
     every = [*exact, *(turn for turns in sampled.values() for turn in turns)]
     test = pair.own["test"]
@@ -104,7 +105,7 @@ class _Pair:
 
     @classmethod
     def open(cls, job: Job, info: ModelInfo, device: torch.device) -> _Pair:
-        name = _PORTS[str(info.type.grid)]
+        name = source_of(info.type)
         takes = job.stage.takes
         if name not in job.inputs:
             raise UserError(
@@ -120,9 +121,8 @@ class _Pair:
         task: Literal["segmentation", "depth"]
         task = "segmentation" if info.task == "segmentation" else "depth"
         own = {split: DenseSplit(table, split, device, task) for split in ("val", "test")}
-        rest: Literal["healpix", "projected"]
-        rest = "projected" if name == "healpix" else "healpix"
-        if rest not in job.inputs:
+        rest = _ELSEWHERE.get(name)
+        if rest is None or rest not in job.inputs:
             return cls(own, None, None)
         table = _open(job, rest)
         require_same_classes(job, info.classes, table.info.classes, rest)
@@ -136,17 +136,13 @@ class _Pair:
         """``UserError`` naming the first sample with a label or depth that cannot be."""
         for splits in (self.own, self.other or {}):
             for split in splits.values():
-                name = "healpix" if split.place == "sphere" else "projected"
+                name = source_of(split.table.info.type)
                 objective.require(split.feed, job.stage.takes[name].path)
 
 
-def _open(job: Job, name: Literal["healpix", "projected"]) -> Table:
+def _open(job: Job, name: Source) -> Table:
     """A dense table, whole and finite."""
-    wanted = {
-        "healpix": TableType(grid="healpix", ordering="nested"),
-        "projected": TableType(grid="planar"),
-    }
-    table = Table.open(job.input(name), wanted[name], verify=True)
+    table = Table.open(job.input(name), SOURCES[name], verify=True)
     table.require_finite()
     return table
 

@@ -36,7 +36,7 @@ Grid = Literal["plane", "sphere", "shared"]
 
 def place_of(kind: TableType) -> Place:
     """Which of the two grids a table's samples lie on."""
-    return "sphere" if kind.grid == "healpix" else "plane"
+    return "plane" if kind.grid == "planar" else "sphere"
 
 
 class DenseSplit:

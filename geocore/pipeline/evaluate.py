@@ -8,19 +8,16 @@ image plane's, and where the stage has the other table as well, on that one.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from geocore.config.evaluate import EvaluateParams
 from geocore.config.gate import GateParams
 from geocore.config.runtime import RuntimeParams
-from geocore.config.section import Section
-from geocore.data.tabletype import TableType
-from geocore.errors import UserError
 from geocore.pipeline.gate import gates
 from geocore.pipeline.piece import copy_outputs, make_part, make_piece
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
-from geocore.pipeline.types import labelled_maps, planar_images
+from geocore.pipeline.types import SOURCES, table_type
 from geocore.runs.atomic import write_json
 
 __all__ = ["STAGE"]
@@ -28,38 +25,28 @@ __all__ = ["STAGE"]
 _OF_PIXELS = ("evaluate.invalid_classes", "evaluate.chamfer_points")
 
 
-def _nested_maps(sections: Mapping[str, Section]) -> TableType:
-    """Of either task: `make` looks at the labels."""
-    del sections
-    return TableType(grid="healpix", ordering="nested")
-
-
 def make(job: Job) -> Manifest:
     """Measure the network, which is a part, and join its companions, which is quick."""
     # Here, so that `geocore check` reads this declaration without importing torch.
     from geocore.pipeline.dense_evaluation import evaluate_pixels
-    from geocore.pipeline.evaluation import evaluate
+    from geocore.pipeline.evaluation import evaluate, source
     from geocore.pipeline.side_by_side import put_together
 
     if _dense(job):
         return make_piece(job, lambda folder: evaluate_pixels(job, folder))
-    if "healpix" not in job.inputs:
-        raise UserError(
-            f"{STAGE.takes['healpix'].path}: is no input of evaluate; expected it among its deps, "
-            "since a classifier is measured on the sphere"
-        )
+    name = source(job)  # of the images that the network reads
 
     def build(folder: Path) -> Manifest:
         network = make_part(
             job,
             "evaluate-network",
-            lambda part: evaluate(job, part, labelled_maps(job.sections)),
+            lambda part: evaluate(job, part, name),
             parameters={
                 leaf: value
                 for leaf, value in job.values.items()
                 if leaf.startswith("evaluate.") and leaf not in _OF_PIXELS
             },
-            inputs={name: job.inputs[name] for name in ("healpix", "weights", "model")},
+            inputs={name: job.inputs[name] for name in (name, "weights", "model")},
             code=["geocore.pipeline.evaluation"],
             device=job.section(RuntimeParams).device,
         )
@@ -95,10 +82,16 @@ STAGE = Stage(
     sections=(EvaluateParams, RuntimeParams),
     written_with=(GateParams,),
     takes={
-        "healpix": Port("data/healpix", "table", type=_nested_maps, optional=True, choice=True),
-        "projected": Port(
-            "data/projected", "table", type=planar_images, optional=True, choice=True
-        ),
+        **{
+            name: Port(
+                f"data/{name}",
+                "table",
+                type=partial(table_type, name),
+                optional=True,
+                choice=True,
+            )
+            for name in SOURCES
+        },
         "weights": Port("results/train/weights.safetensors", "weights"),
         "model": Port("results/train/model.json", "numbers"),
         "ensemble": Port("results/ensemble/predictions.parquet", "numbers", optional=True),

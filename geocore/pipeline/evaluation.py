@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import torch
@@ -12,8 +14,8 @@ from torch import Tensor
 from geocore.config.evaluate import EvaluateParams
 from geocore.config.runtime import RuntimeParams
 from geocore.data.table import Table
-from geocore.data.tabletype import TableType
-from geocore.models.registry import load
+from geocore.errors import UserError
+from geocore.models.registry import load, read_info
 from geocore.pipeline.evaluation_pictures import draw
 from geocore.pipeline.measuring import (
     digests,
@@ -27,33 +29,46 @@ from geocore.pipeline.measuring import (
 from geocore.pipeline.predictions import Predictions, predict
 from geocore.pipeline.stage import Job, Manifest
 from geocore.pipeline.symmetry_errors import symmetry_errors
+from geocore.pipeline.types import SOURCES, Source, source_of
 from geocore.runs.atomic import write_json
 from geocore.so3.sampling import uniform
 from geocore.train.device import resolve
 from geocore.train.feed import Feed, table_feed
 from geocore.train.randomness import deterministic
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "source"]
 
 _CHOICE = 103  # the stream of the seed that says which rotation a test sample is turned by
 
 
-def evaluate(job: Job, folder: Path, wanted: TableType) -> Manifest:
+def source(job: Job) -> Source:
+    """The name of the input that the trained network reads; ``UserError`` if the job lacks it."""
+    name = source_of(read_info(job.input("model")).type)
+    if name not in job.inputs:
+        raise UserError(
+            f"{job.stage.takes[name].path}: is no input of {job.stage.name}; expected it among its "
+            "deps, since the network was trained on such a table"
+        )
+    return name
+
+
+def evaluate(job: Job, folder: Path, name: Source) -> Manifest:
     """Measure the network and write everything that the stage gives into ``folder``.
 
-    ``wanted`` is the type that the stage requires of its table. Returns the headline and the
-    files' digests. Raises ``UserError`` for an input that is not finite, a label that is no class,
-    and a network that was trained on something else.
+    ``name`` is the input that it reads. Returns the headline and the files' digests. Raises
+    ``UserError`` for an input that is not finite, a label that is no class, and a network that was
+    trained on something else.
     """
     params, device = job.section(EvaluateParams), resolve(job.section(RuntimeParams).device)
-    table = Table.open(job.input("healpix"), wanted, verify=True)
+    wanted = dataclasses.replace(SOURCES[name], label_kind="class")
+    table = Table.open(job.input(name), wanted, verify=True)
     table.require_finite()
     model, info = load(job.input("weights"), job.input("model"), table.info.type)
-    require_same_classes(job, info.classes, table.info.classes, "healpix")
+    require_same_classes(job, info.classes, table.info.classes, name)
     model.to(device)
     feeds = {split: table_feed(table, split, device) for split in ("val", "test")}
     for feed in feeds.values():
-        feed.require_classes(len(info.classes), job.stage.takes["healpix"].path)
+        feed.require_classes(len(info.classes), job.stage.takes[name].path)
 
     exact, sampled, reason = rotations(table.info.type, params)
     every = [*exact, *sampled["z"], *sampled["so3"]]
@@ -81,6 +96,7 @@ def evaluate(job: Job, folder: Path, wanted: TableType) -> Manifest:
         )
     metrics = {
         **{split: found[split].summary(params.calibration_bins) for split in found},
+        **_by_view(table, found["test"], params.calibration_bins),
         "per_class": found["test"].by_class(info.classes),
         "equivariance": equivariance(errors, reason),
         "rotated": rotated,
@@ -99,6 +115,16 @@ def evaluate(job: Job, folder: Path, wanted: TableType) -> Manifest:
         "nll": metrics["test"]["nll"],
         "ece": metrics["test"]["ece"],
     }
+
+
+def _by_view(table: Table, found: Predictions, bins: int) -> dict[str, Any]:
+    """``{"views": {view: summary}}`` of the test split, where the table tells views apart."""
+    if "view" not in table.columns:
+        return {}
+    codes = torch.from_numpy(table.column("view")[table.rows_of("test")])
+    seen = {name: codes == code for code, name in enumerate(table.info.views)}
+    told = {name: found.where(mask).summary(bins) for name, mask in seen.items() if mask.any()}
+    return {"views": told}
 
 
 def _choice(feed: Feed, params: EvaluateParams) -> Tensor:

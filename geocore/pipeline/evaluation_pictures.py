@@ -14,6 +14,7 @@ from geocore.data.table import Table
 from geocore.healpix.draw import Picture, mollweide, montage, orthographic, write_png
 from geocore.measure.calibration import Reliability
 from geocore.measure.uncertainty import entropy
+from geocore.pipeline.drawn_pixels import DrawnPixels
 from geocore.pipeline.predictions import Predictions
 from geocore.pipeline.symmetry_errors import SymmetryErrors
 from geocore.report.charts import Curve, confusion_chart, layer_chart, reliability_chart
@@ -87,8 +88,9 @@ def _uncertain(table: Table, classes: Sequence[str], found: Predictions) -> Pict
 
 def _maps(table: Table, rows: npt.NDArray[np.int64]) -> list[Picture]:
     kind = table.info.type
-    assert kind.nside and kind.faces and kind.ordering  # a HEALPix table says them
+    pixels = DrawnPixels.of(kind)
     images = table.images(rows).double() / (255.0 if kind.dtype == "uint8" else 1.0)
+    images = images.reshape(len(images), kind.pixels, -1)
     valid = table.valid(rows) if "valid" in table.columns else [None] * len(images)
     bounded = kind.dtype == "uint8" or table.info.normaliser == 255.0
     limits = (0.0, 1.0) if bounded else None
@@ -98,15 +100,19 @@ def _maps(table: Table, rows: npt.NDArray[np.int64]) -> list[Picture]:
         theta = torch.rad2deg(torch.acos(axes[:, 2].clamp(-1, 1))).tolist()
         phi = torch.rad2deg(torch.atan2(axes[:, 1], axes[:, 0])).tolist()
         seen = {
-            (a, b): orthographic(kind.nside, colatitude=a, longitude=b, size=_DISC_SIZE)
+            (a, b): orthographic(pixels.nside, colatitude=a, longitude=b, size=_DISC_SIZE)
             for a, b in set(zip(theta, phi, strict=True))
         }
         views = [seen[direction] for direction in zip(theta, phi, strict=True)]
     else:
-        views = [mollweide(kind.nside, width=_MOLLWEIDE_WIDTH)] * len(images)
+        views = [mollweide(pixels.nside, width=_MOLLWEIDE_WIDTH)] * len(images)
     return [
         view.paint(
-            image if kind.channels == 3 else image[:, :1], kind.faces, kind.ordering, known, limits
+            pixels.take(image if kind.channels == 3 else image[:, :1]),
+            pixels.faces,
+            pixels.ordering,
+            None if known is None else pixels.take(known),
+            limits,
         )
         for view, image, known in zip(views, images, valid, strict=True)
     ]

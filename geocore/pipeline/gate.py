@@ -23,6 +23,9 @@ _BOUNDS: dict[str, dict[str, tuple[str, str, tuple[str, ...]]]] = {
         "quarter_turn_error_max": (
             "quarter_turn_error", "max", ("equivariance", "quarter_turn", "logits", "max")
         ),
+        "rotation_error_max": (
+            "rotation_error", "max", ("equivariance", "so3", "logits", "mean")
+        ),
         "ensemble_nll_ratio_max": (
             "nll of the members' mean logits over the chosen member's", "max",
             ("ensemble_logits", "test", "nll_ratio"),

@@ -1,8 +1,9 @@
-"""What a network learns from: maps or planar images, as the network and the task require them."""
+"""What a network learns from: the table on the grid that the network reads."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from geocore.config.model import ModelParams
@@ -11,30 +12,36 @@ from geocore.config.train import TrainParams
 from geocore.data.tabletype import TableType
 from geocore.models.catalogue import network_module
 from geocore.pipeline.stage import Job, Port
+from geocore.pipeline.types import SOURCES, Source
 
 __all__ = ["TAKES", "network_code", "source", "wanted"]
 
-_PLANAR = ("swin",)  # networks that take planar images; all others take nested maps
-
 Sections = Mapping[str, Section]
 
+# Networks that do not take nested maps, and the input that they take.
+_READS: Mapping[str, Source] = {
+    "swin": "projected",
+    "s2cnn": "driscoll_healy",
+    "cnn": "driscoll_healy",
+}
 
-def _takes_images(sections: Sections) -> bool:
+
+def _model(sections: Sections) -> ModelParams:
     model = sections[ModelParams.title]
     assert isinstance(model, ModelParams)
-    return model.name in _PLANAR
+    return model
 
 
-def _takes_maps(sections: Sections) -> bool:
-    return not _takes_images(sections)
+def _source(sections: Sections) -> Source:
+    return _READS.get(_model(sections).name, "healpix")
 
 
-def _maps(sections: Sections) -> TableType:
-    return TableType(grid="healpix", ordering="nested", label_kind=_labels(sections))
+def _type(name: Source) -> Callable[[Sections], TableType]:
+    return lambda sections: dataclasses.replace(SOURCES[name], label_kind=_labels(sections))
 
 
-def _images(sections: Sections) -> TableType:
-    return TableType(grid="planar", label_kind=_labels(sections))
+def _needed(name: Source) -> Callable[[Sections], bool]:
+    return lambda sections: _source(sections) == name
 
 
 def _labels(sections: Sections) -> Literal["class", "mask"] | None:
@@ -45,25 +52,22 @@ def _labels(sections: Sections) -> Literal["class", "mask"] | None:
     return "mask" if train.task == "segmentation" else "class"
 
 
-# The inputs of a stage that trains: of the two the one that the network takes.
-TAKES = {
-    "healpix": Port("data/healpix", "table", type=_maps, needed=_takes_maps),
-    "projected": Port("data/projected", "table", type=_images, needed=_takes_images),
+# The inputs of a stage that trains: of them the one that the network takes.
+TAKES: Mapping[str, Port] = {
+    name: Port(f"data/{name}", "table", type=_type(name), needed=_needed(name)) for name in SOURCES
 }
 
 
 def source(job: Job) -> str:
     """The name of the input that the job's network learns from."""
-    return "projected" if _takes_images(job.sections) else "healpix"
+    return _source(job.sections)
 
 
 def wanted(job: Job) -> TableType:
     """The type that is required of that input."""
-    return _images(job.sections) if _takes_images(job.sections) else _maps(job.sections)
+    return _type(_source(job.sections))(job.sections)
 
 
 def network_code(sections: Sections) -> str:
     """The module of the network that the sections name."""
-    model = sections[ModelParams.title]
-    assert isinstance(model, ModelParams)
-    return network_module(model.name)
+    return network_module(_model(sections).name)

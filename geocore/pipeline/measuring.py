@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from geocore.config.evaluate import EvaluateParams
 from geocore.data.tabletype import TableType
 from geocore.errors import UserError
 from geocore.measure.calibration import Reliability
+from geocore.pipeline.grid_rotations import quarter_turns_of_grid, sampled_rotations_of_grid
 from geocore.pipeline.stage import Job
 from geocore.pipeline.symmetry_errors import (
     Rotation,
@@ -49,12 +51,19 @@ def rotations(
     kind: TableType, params: EvaluateParams
 ) -> tuple[list[Rotation], dict[str, list[Rotation]], str | None]:
     """The quarter turns, the sampled rotations by group, and why there are no quarter turns."""
-    assert kind.nside is not None and kind.faces is not None  # a HEALPix table says both
-    about_z = sampled_rotations("z", params.rotations, params.seed, kind.faces)
-    anywhere = sampled_rotations("so3", params.rotations, params.seed, kind.faces)
-    found = {"z": about_z, "so3": anywhere}
+    sampled: Callable[[Literal["z", "so3"], int, int], list[Rotation]]
+    if kind.grid == "driscoll-healy":
+        assert kind.height is not None  # such a table says it
+        sampled = sampled_rotations_of_grid
+        exact = partial(quarter_turns_of_grid, kind.height // 2)
+    else:
+        assert kind.nside is not None and kind.faces is not None  # a HEALPix table says both
+        sampled = partial(sampled_rotations, faces=kind.faces)
+        exact = partial(quarter_turns, kind.faces, kind.nside)
+    about_z = sampled("z", params.rotations, params.seed)
+    found = {"z": about_z, "so3": sampled("so3", params.rotations, params.seed)}
     try:
-        return quarter_turns(kind.faces, kind.nside), found, None
+        return exact(), found, None
     except ValueError as error:
         return [], found, str(error)
 

@@ -42,6 +42,10 @@ class Predictions:
         """The class of the largest logit, ``(n,)``."""
         return self.logits.argmax(dim=1)
 
+    def where(self, mask: Tensor) -> Predictions:
+        """Those of the samples that ``mask (n,)`` is true for."""
+        return Predictions(self.samples[mask], self.labels[mask], self.logits[mask])
+
     def confusion(self) -> Tensor:
         """Counts ``M[actual, predicted]``."""
         return confusion_matrix(self.predicted, self.labels, self.logits.shape[1])

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from geocore.config.project import ProjectParams
-from geocore.data.table import Columns, Table
+from geocore.data.table import SPLITS, Columns, Table
 from geocore.data.tabletype import Camera
 from geocore.errors import UserError
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
 from geocore.pipeline.streamed import outputs_whole, row_spans, stream_table
 from geocore.pipeline.types import planar_images
 
-__all__ = ["STAGE"]
+__all__ = ["STAGE", "VIEWS"]
+
+VIEWS = {"none": "upright", "z": "turned", "so3": "rotated"}
+"""What the views of ``project.views`` are called in a table, by the rotation that is drawn."""
 
 
 def make(job: Job) -> Manifest:
@@ -22,7 +27,8 @@ def make(job: Job) -> Manifest:
 
     It is ``random * base * pose``: the camera's own pose, where the source knows it and it is not
     ignored; then the upright camera that looks at the given point; then a rotation of the sphere
-    that depends on ``project.seed`` and the sample's number alone.
+    that depends on ``project.seed`` and the sample's number alone. Training samples are there
+    ``project.copies`` times, test samples once for each of ``project.views``.
     """
     # Here, so that `geocore check` reads this declaration without importing torch.
     import torch
@@ -34,19 +40,31 @@ def make(job: Job) -> Manifest:
     params = job.section(ProjectParams)
     raw = Table.open(job.input("raw"), planar_images(job.sections), verify=True)
     posed = params.pose == "known" and "rotation" in raw.columns
-    info = dataclasses.replace(raw.info, camera=_camera(params, raw, posed, job.params_file))
+    seen = _Seen.of(params, raw, job.params_file)
+    camera = _camera(params, raw, posed, job.params_file)
+    info = dataclasses.replace(raw.info, camera=camera, views=raw.info.views or seen.views)
     base = look_at(params.colatitude, params.longitude)
     poses = torch.from_numpy(raw.column("rotation")) if posed else None
-    copied = {name: raw.column(name) for name in ("sample", "split", "view") if name in raw.columns}
+    splits = raw.column("split")
 
     def part(start: int, stop: int) -> Columns:
-        rows = slice(start, stop)
-        columns: dict[str, np.ndarray] = {name: column[rows] for name, column in copied.items()}
-        random = random_rotations(params.rotation, params.seed, columns["sample"])
+        rows = seen.rows[start:stop]
+        columns: dict[str, np.ndarray] = {"sample": seen.samples[start:stop], "split": splits[rows]}
+        random = torch.empty(len(rows), 4, dtype=torch.float64)
+        for kind in set(seen.rotations[start:stop].tolist()):
+            there = seen.rotations[start:stop] == kind
+            random[torch.from_numpy(there)] = random_rotations(
+                kind, params.seed, columns["sample"][there]
+            )
         columns["image"] = raw.images(rows).numpy()
         upright = base.expand(len(random), 4)
-        own = upright if poses is None else compose(upright, poses[rows])
+        own = upright if poses is None else compose(upright, poses[torch.from_numpy(rows)])
         columns["rotation"] = compose(random, own).numpy()
+        if "view" in raw.columns:
+            columns["view"] = raw.column("view")[rows]
+        elif seen.views:
+            names = [VIEWS[kind] for kind in seen.rotations[start:stop].tolist()]
+            columns["view"] = np.array([seen.views.index(name) for name in names], np.uint8)
         if "label" in raw.columns:
             columns["label"] = np.asarray(raw.labels(rows).numpy())
         if "valid" in raw.columns:
@@ -55,8 +73,50 @@ def make(job: Job) -> Manifest:
             columns["depth"] = raw.depths(rows).numpy()
         return columns
 
-    spans = row_spans(info.type, len(raw))
+    spans = row_spans(info.type, len(seen.rows))
     return {"projected": stream_table(job, "projected", info, spans, part, "project")}
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The rows that are written: which ``rows`` of the source, as what ``samples``, how rotated.
+
+    A copy of sample ``n`` is sample ``n + copy * stride`` with one stride above all samples, so
+    that each has a number, and a rotation, of its own. ``views`` are the names that tell several
+    ways of seeing a test sample apart; none where there is one.
+    """
+
+    rows: np.ndarray
+    samples: np.ndarray
+    rotations: np.ndarray
+    views: tuple[str, ...]
+
+    @classmethod
+    def of(cls, params: ProjectParams, raw: Table, where: str) -> _Seen:
+        if params.views is not None and raw.info.views:
+            raise UserError(
+                f"{where}: project.views is {list(params.views)}, but {raw.info.source} has views "
+                f"of its own, {', '.join(raw.info.views)}; expected null"
+            )
+        tested = (params.rotation,) if params.views is None else params.views
+        split, number = raw.column("split"), raw.column("sample")
+        stride = int(number.max()) + 1
+        rows, samples, rotations = [], [], []
+        for copy in range(max(params.copies, len(tested))):
+            ways = {
+                "train": params.rotation if copy < params.copies else None,
+                "val": params.rotation if copy == 0 else None,
+                "test": tested[copy] if copy < len(tested) else None,
+            }
+            way = np.array([ways[name] or "" for name in SPLITS])[split]
+            there = np.flatnonzero(way != "")
+            rows.append(there)
+            samples.append(number[there] + copy * stride)
+            rotations.append(way[there])
+        views: tuple[str, ...] = ()
+        if params.views is not None:
+            views = tuple(VIEWS[kind] for kind in dict.fromkeys((*tested, params.rotation)))
+        return cls(np.concatenate(rows), np.concatenate(samples), np.concatenate(rotations), views)
 
 
 def _camera(params: ProjectParams, raw: Table, posed: bool, where: str) -> Camera:
@@ -65,6 +125,10 @@ def _camera(params: ProjectParams, raw: Table, posed: bool, where: str) -> Camer
     from geocore.data.tablecamera import flat_camera, table_camera
 
     kind = raw.info.type
+    drawn = [params.rotation, *(params.views or ())]
+    groups: tuple[Literal["so3", "z"], ...] = ("so3", "z")
+    rotation: Literal["so3", "z", "none"]
+    rotation = next((one for one in groups if one in drawn), "none")
     if params.angle_of_view is None:
         if raw.info.camera is None:
             raise UserError(
@@ -72,10 +136,10 @@ def _camera(params: ProjectParams, raw: Table, posed: bool, where: str) -> Camer
                 "no camera; expected gnomonic or stereographic"
             )
         model = camera_to_dict(table_camera(raw))
-        return Camera("source", None, params.rotation, model, posed)
+        return Camera("source", None, rotation, model, posed)
     camera = flat_camera(params.projection, params.angle_of_view, kind.height or 0, kind.width or 0)
     own = camera_to_dict(camera) if kind.label_kind == "mask" else None
-    return Camera(params.projection, params.angle_of_view, params.rotation, own, posed)
+    return Camera(params.projection, params.angle_of_view, rotation, own, posed)
 
 
 def write(job: Job, manifest: Manifest) -> None:

@@ -84,7 +84,7 @@ def open_job(stage: Stage, folder: Path) -> Job:
     runtime = sections[RuntimeParams.title]
     assert isinstance(runtime, RuntimeParams)
     values = leaves({name: kind.model_dump(mode="json") for name, kind in sections.items()})
-    values = {name: values[name] for name in stage.params()}
+    values = {name: values[name] for name in stage.params(sections)}
     late = {kind.title for kind in stage.written_with}
     key = piece_key(
         stage.name,

@@ -12,12 +12,10 @@ import torch
 from torch import Tensor
 
 from geocore.data.table import IGNORED, Table
-from geocore.data.tabletype import TableType
 from geocore.healpix.draw import ahead, mollweide, montage, orthographic, write_png
-from geocore.healpix.grid import ALL_FACES, Ordering, pixel_centres
+from geocore.pipeline.drawn_pixels import DrawnPixels
 from geocore.pipeline.palette import coloured
 from geocore.runs.atomic import replacing
-from geocore.so3.driscoll_healy import driscoll_healy_nearest
 from geocore.so3.rotation import quaternion_to_matrix
 
 __all__ = ["draw_samples"]
@@ -37,7 +35,7 @@ def draw_samples(table: Table, folder: Path) -> None:
     dense table stand their labels, a colour a class, and their depth, all as the camera saw them.
     """
     kind = table.info.type
-    pixels = _Pixels.of(kind)
+    pixels = DrawnPixels.of(kind)
     rows = _rows(table)
     frames = quaternion_to_matrix(torch.from_numpy(table.column("rotation")[rows]))
     axes = frames[..., 2]
@@ -59,44 +57,14 @@ def draw_samples(table: Table, folder: Path) -> None:
     for layer in _layers(table, rows):
         captions += layer.captions
         for values, seen, view in zip(layer.values, layer.seen, views, strict=True):
-            shown = pixels.shown(values, seen, layer.limits)
-            whole.append(sphere.paint(*shown))
-            discs.append(view.paint(*shown))
+            shown, known = pixels.take(values), pixels.take(seen)
+            about = (pixels.faces, pixels.ordering, known, layer.limits)
+            whole.append(sphere.paint(shown, *about))
+            discs.append(view.paint(shown, *about))
     columns = _COLUMNS if kind.label_kind != "mask" else len(rows)
     with replacing(folder) as temporary:
         write_png(temporary / "mollweide.png", montage(whole, captions, columns))
         write_png(temporary / "orthographic.png", montage(discs, captions, columns))
-
-
-class _Pixels(NamedTuple):
-    """The HEALPix pixels that maps are drawn in: their own, or for each the grid's nearest point.
-
-    ``taken`` is None where they are the maps' own.
-    """
-
-    nside: int
-    faces: tuple[int, ...]
-    ordering: Ordering
-    taken: Tensor | None
-
-    @classmethod
-    def of(cls, kind: TableType) -> _Pixels:
-        if kind.nside is not None and kind.faces is not None and kind.ordering is not None:
-            return cls(kind.nside, kind.faces, kind.ordering, None)
-        if kind.grid != "driscoll-healy" or kind.height is None:
-            raise ValueError(f"table has type {kind}; expected maps on the sphere")
-        bandlimit = kind.height // 2
-        nside = 1 << (bandlimit - 1).bit_length()  # three pixels a point at least
-        taken = driscoll_healy_nearest(bandlimit, pixel_centres(nside))
-        return cls(nside, ALL_FACES, "nested", taken)
-
-    def shown(
-        self, values: Tensor, seen: Tensor, limits: tuple[float, float] | None
-    ) -> tuple[Tensor, tuple[int, ...], Ordering, Tensor, tuple[float, float] | None]:
-        """What a view paints of ``values (points, channels)``, of which ``seen`` are known."""
-        if self.taken is not None:
-            values, seen = values[self.taken], seen[self.taken]
-        return values, self.faces, self.ordering, seen, limits
 
 
 class _Layer(NamedTuple):

@@ -154,7 +154,7 @@ class Stage:
             if port.needed is None or sections is None or port.needed(sections)
         }
 
-    def params(self) -> list[str]:
-        """The keys of ``params.yaml`` that DVC tracks for this stage."""
+    def params(self, sections: Sections) -> list[str]:
+        """The keys of ``params.yaml`` that DVC tracks for this stage, which has these sections."""
         kinds = (*self.sections, *self.written_with)
-        return [leaf for kind in kinds for leaf in tracked_leaves(kind)]
+        return [leaf for kind in kinds for leaf in tracked_leaves(type(sections[kind.title]))]

@@ -1,4 +1,4 @@
-"""Equivariance errors of a network on HEALPix maps: per sample, layer and rotation.
+"""Equivariance errors of a network: per sample, layer and rotation; of HEALPix maps, the rotations.
 
 Under the quarter turns about z, a token map of any resolution turns by an exact permutation.
 Under sampled rotations both ``x`` and ``f(x)`` are interpolated bilinearly at their own resolution,
@@ -32,6 +32,8 @@ from geocore.so3.sampling import random_rotations
 from geocore.train.feed import Feed
 
 __all__ = [
+    "STREAMS",
+    "Group",
     "Rotation",
     "SymmetryErrors",
     "no_errors",
@@ -43,12 +45,12 @@ __all__ = [
 Group = Literal["quarter_turn", "z", "so3"]
 Trace = Callable[[Tensor], dict[str, Tensor]]
 
-_STREAMS = {"z": 101, "so3": 102}  # of the seed's random numbers; `project` draws from stream 0
+STREAMS = {"z": 101, "so3": 102}  # of the seed's random numbers; `project` draws from stream 0
 _BATCH = 32  # at most so many samples at a time: all of their layers are held
 
 
 class Rotation(ABC):
-    """One rotation of nested maps of any resolution, element ``number`` of a sampled ``group``.
+    """One rotation of maps of any resolution, element ``number`` of a sampled ``group``.
 
     ``quaternion`` is ``w, x, y, z``; ``angle`` in degrees about z, None for other axes.
     """
@@ -61,7 +63,7 @@ class Rotation(ABC):
 
     @abstractmethod
     def act(self, x: Tensor) -> Tensor:
-        """``R x`` for maps ``(batch, tokens, channels)``."""
+        """``R x`` for maps ``(batch, ..., channels)``."""
 
     @abstractmethod
     def compared(self, x: Tensor) -> Tensor:
@@ -137,7 +139,7 @@ def sampled_rotations(
     group: Literal["z", "so3"], count: int, seed: int, faces: Sequence[int]
 ) -> list[Rotation]:
     """Random rotations: uniform about z, or of the Haar measure of SO(3)."""
-    drawn = random_rotations(group, seed, np.arange(count), _STREAMS[group])
+    drawn = random_rotations(group, seed, np.arange(count), STREAMS[group])
     return [_Sampled(group, n, quaternion, faces) for n, quaternion in enumerate(drawn.tolist())]
 
 
@@ -205,8 +207,9 @@ def symmetry_errors(
 ) -> SymmetryErrors:
     """The errors of every layer that ``model.trace`` names, the maps themselves first (``input``).
 
-    ``model.trace(x)`` gives token maps ``(batch, tokens, channels)``, nested, over the same faces
-    as the input, and vectors ``(batch, channels)`` that are to be invariant.
+    ``model.trace(x)`` gives maps that turn with the input, of whatever resolution: token maps
+    ``(batch, tokens, channels)``, nested, over the same faces, or samples ``(batch, 2b, 2b,
+    channels)``; and vectors ``(batch, channels)`` that are to be invariant.
     """
     trace = cast(Trace, model.trace)
     batches = []
@@ -230,11 +233,11 @@ def _errors(trace: Trace, rotation: Rotation, plain: dict[str, Tensor]) -> Tenso
     """Errors and floors of one rotation, ``(2, layers, batch)``."""
     rotated = rotation.act(plain["input"])
     turned = {
-        name: rotation.compared(value) if value.ndim == 3 else value
+        name: rotation.compared(value) if value.ndim > 2 else value
         for name, value in {"input": rotated, **trace(rotated)}.items()
     }
     errors = layer_errors(turned, plain, rotation.act)
-    floors = [rotation.floor(value) if value.ndim == 3 else None for value in plain.values()]
+    floors = [rotation.floor(value) if value.ndim > 2 else None for value in plain.values()]
     nan = torch.full((len(rotated),), torch.nan, dtype=torch.float64)
     return torch.stack(
         [

@@ -60,7 +60,7 @@ def fit(job: Job, folder: Path) -> Manifest:
     seconds = time.perf_counter() - began
     job.note(steps_per_second=round((state.step - first) / seconds, 3), device=str(device))
     info = about(job.section(ModelParams), table.info, learned, state.model)
-    return _write_results(folder, state, info, learned)
+    return _write_results(folder, state, info, learned, len(training))
 
 
 def open_source(job: Job) -> tuple[Table, str]:
@@ -76,12 +76,12 @@ def open_source(job: Job) -> tuple[Table, str]:
 
 
 def _write_results(
-    folder: Path, state: TrainState, info: ModelInfo, learned: Objective
+    folder: Path, state: TrainState, info: ModelInfo, learned: Objective, samples: int
 ) -> Manifest:
     weights = {name: value.cpu().contiguous() for name, value in state.best_weights.items()}
     save_file(weights, folder / "weights.safetensors")
     write_json(folder / "model.json", info.to_json())
-    metrics = {**state.summary(learned.names), "parameters": info.parameters}
+    metrics = {**state.summary(learned.names), "parameters": info.parameters, "samples": samples}
     write_json(folder / "metrics.json", metrics)
     rows = [",".join(repr(row[column]) for column in learned.columns) for row in state.curve]
     curve = "\n".join([",".join(learned.columns), *rows]) + "\n"

@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from geocore.config.section import Section
 from geocore.data.tabletype import TableType
 
-__all__ = ["dense_images", "dense_maps", "labelled_images", "labelled_maps", "planar_images"]
+__all__ = ["SOURCES", "Source", "labelled_maps", "planar_images", "source_of", "table_type"]
+
+Source = Literal["healpix", "projected", "driscoll_healy"]
+SOURCES: Mapping[Source, TableType] = {
+    "healpix": TableType(grid="healpix", ordering="nested"),
+    "projected": TableType(grid="planar"),
+    "driscoll_healy": TableType(grid="driscoll-healy"),
+}
+"""The inputs that networks read, each of them one, and what is required of it."""
+
+
+def source_of(kind: TableType) -> Source:
+    """The name of the input that lies on the grid of ``kind``."""
+    return next(name for name, wanted in SOURCES.items() if wanted.grid == kind.grid)
+
+
+def table_type(name: Source, sections: Mapping[str, Section]) -> TableType:
+    """The type of an input for a stage that takes it whatever its labels are."""
+    del sections
+    return SOURCES[name]
 
 
 def labelled_maps(sections: Mapping[str, Section]) -> TableType:
-    """Nested maps with a class each, whatever nside, faces and channels: what networks take."""
+    """Nested maps with a class each, whatever nside, faces and channels: what kernels take."""
     del sections
     return TableType(grid="healpix", ordering="nested", label_kind="class")
 
 
-def labelled_images(sections: Mapping[str, Section]) -> TableType:
-    """Planar images with a class each."""
-    del sections
-    return TableType(grid="planar", label_kind="class")
-
-
-def dense_maps(sections: Mapping[str, Section]) -> TableType:
-    """Nested maps with a class for each pixel, and perhaps a depth."""
-    del sections
-    return TableType(grid="healpix", ordering="nested", label_kind="mask")
-
-
-def dense_images(sections: Mapping[str, Section]) -> TableType:
-    """Planar images with a class for each pixel, and perhaps a depth."""
-    del sections
-    return TableType(grid="planar", label_kind="mask")
-
-
 def planar_images(sections: Mapping[str, Section]) -> TableType:
     """Planar images of any size."""
-    del sections
-    return TableType(grid="planar")
+    return table_type("projected", sections)

@@ -68,9 +68,10 @@ def _stage_faults(root: Path, pipeline: Pipeline, written: DvcStage, stage: Stag
     wdir = "/".join([".."] * len(Path(study).parts)) or "."
     if written.wdir != wdir:
         yield f"{where}: wdir is {written.wdir!r}; expected {wdir!r}, the project's root"
-    params = stage.params()
-    yield from _differences(f"{where}: params", written.params, params)
-    files = [f"{study}params.yaml"] if params else []
+    if pipeline.sections is not None:  # else what is wrong with them is told already
+        params = stage.params(pipeline.sections)
+        yield from _differences(f"{where}: params", written.params, params)
+    files = [f"{study}params.yaml"] if (*stage.sections, *stage.written_with) else []
     yield from _differences(f"{where}: params files", written.params_files, files)
     outs = [
         path

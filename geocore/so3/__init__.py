@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = attach(
             "matrix_to_quaternion",
             "quaternion_to_matrix",
         ],
+        "s2_rotation": ["S2Rotation"],
         "s2_transform": ["S2Transform"],
         "sampling": ["random_rotations"],
         "so3_transform": ["SO3Transform"],

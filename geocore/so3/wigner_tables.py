@@ -7,9 +7,10 @@ import math
 import torch
 from torch import Tensor
 
+from geocore.so3.orders import alternating
 from geocore.so3.table_cache import cached_table
 
-__all__ = ["harmonic_table", "wigner_table"]
+__all__ = ["harmonic_table", "signed_wigner_table", "wigner_table"]
 
 
 def wigner_table(bandlimit: int, beta: Tensor, orders: int | None = None) -> Tensor:
@@ -47,6 +48,19 @@ def harmonic_table(bandlimit: int, beta: Tensor) -> Tensor:
     degrees = torch.arange(bandlimit, dtype=torch.float64)
     factor = ((2 * degrees + 1) / (4 * math.pi)).sqrt()[:, None]
     return wigner_table(bandlimit, beta, orders=1)[:, 0] * factor
+
+
+def signed_wigner_table(bandlimit: int, beta: Tensor) -> Tensor:
+    """``d^l_mn(beta_j)`` for ``m >= 0`` and all ``n``: ``(m, n + bandlimit - 1, l, j)``.
+
+    Float64, zero where an order exceeds ``l``; from ``d^l_{m,-n}(beta) = (-1)^{l+m}
+    d^l_{mn}(pi - beta)``. Negative ``m`` follow from ``d^l_{-m,-n} = (-1)^{m-n} d^l_{mn}``.
+    """
+    beta = beta.to(torch.float64)
+    upper, lower = wigner_table(bandlimit, beta), wigner_table(bandlimit, math.pi - beta)
+    orders = torch.arange(bandlimit)
+    signs = alternating(orders[:, None] + orders)
+    return torch.cat([(lower * signs[:, None, :, None])[:, 1:].flip(1), upper], dim=1)
 
 
 def _built(bandlimit: int, width: int, beta: Tensor) -> Tensor:

@@ -252,4 +252,5 @@ def test_leaves_and_what_dvc_tracks() -> None:
     }
     assert tracked_leaves(RuntimeParams) == ["runtime.device"]
     for kind in KINDS[:-1]:
-        assert set(tracked_leaves(kind)) == {f"{kind.title}.{key}" for key in PARAMS[kind.title]}
+        leaves_of = tracked_leaves(kind.of(PARAMS[kind.title]))
+        assert set(leaves_of) == {f"{kind.title}.{key}" for key in PARAMS[kind.title]}

@@ -12,7 +12,7 @@ from geocore.errors import UserError
 
 FLAT: dict[str, Any] = {
     "projection": "gnomonic", "angle_of_view": 100.0, "colatitude": 90.0, "longitude": 45.0,
-    "pose": "known", "rotation": "none", "seed": 0,
+    "pose": "known", "rotation": "none", "copies": 1, "views": None, "seed": 0,
 }  # fmt: skip
 SOURCE = FLAT | {"projection": "source", "angle_of_view": None}
 

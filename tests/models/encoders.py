@@ -7,21 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geocore.config.model import ModelParams
+from geocore.config.model import HealpixEncoderParams
 from geocore.data.tabletype import TableType
 from geocore.models.healpix_encoder import HealpixEncoder
 
 __all__ = ["encoder", "kind", "maps", "model_params"]
 
 
-def model_params(**changes: Any) -> ModelParams:
+def model_params(**changes: Any) -> HealpixEncoderParams:
     defaults: dict[str, Any] = {
         "name": "healpix_encoder", "block": "attention", "embed": 8, "depths": (1, 1, 1),
         "heads": (1, 2, 4), "window": 4, "mlp_ratio": 2.0, "dropout": 0.0, "position": "orbit",
-        "shift": None, "norm": None, "attention": None, "relative_bias": None,
-        "dropout_kind": None, "attention_dropout": None, "drop_path": None, "checkpointing": None,
     }  # fmt: skip
-    return ModelParams(**(defaults | changes))
+    return HealpixEncoderParams(**(defaults | changes))
 
 
 def kind(nside: int = 8, faces: tuple[int, ...] = tuple(range(12)), channels: int = 1) -> TableType:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from geocore.config.model import ModelParams
+from geocore.config.model import SwinParams
 from geocore.data.tabletype import TableType
 from geocore.healpix.shifts import ShiftPlan
 from geocore.models.heal_swin import HealSwin
@@ -28,7 +28,7 @@ __all__ = [
 Network = TypeVar("Network", bound=nn.Module)
 
 PAPER: dict[str, Any] = {
-    "name": "heal_swin", "block": None, "embed": 96, "depths": (2, 2, 6, 2),
+    "name": "heal_swin", "embed": 96, "depths": (2, 2, 6, 2),
     "heads": (3, 6, 12, 24), "window": 64, "mlp_ratio": 4.0, "dropout": 0.1, "position": "none",
     "shift": "ring", "norm": "post", "attention": "cosine", "relative_bias": True,
     "dropout_kind": "element", "attention_dropout": 0.1, "drop_path": 0.1, "checkpointing": False,
@@ -39,8 +39,8 @@ _SMALL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def swin_params(**changes: Any) -> ModelParams:
-    return ModelParams(**(PAPER | _SMALL | changes))
+def swin_params(**changes: Any) -> SwinParams:
+    return SwinParams(**(PAPER | _SMALL | changes))
 
 
 def nested(

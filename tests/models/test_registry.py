@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from geocore.config.model import ModelParams
 from geocore.data.tabletype import TableType
 from geocore.errors import UserError
 from geocore.models.catalogue import MODELS
@@ -40,8 +41,10 @@ def test_build_is_deterministic_and_leaves_torchs_state() -> None:
 
 
 def test_every_name_of_the_parameters_is_registered() -> None:
-    names = type(model_params()).model_json_schema()["properties"]["name"]
-    assert sorted(names.get("enum", [names.get("const")])) == sorted(MODELS)
+    names = ModelParams.model_json_schema()["properties"]["name"]["enum"]
+    assert sorted(names) == sorted(MODELS)
+    assert all(issubclass(ModelParams.of({"name": name}), ModelParams) for name in names)
+    assert ModelParams not in {ModelParams.of({"name": name}) for name in names}
 
 
 def test_an_info_names_its_task() -> None:

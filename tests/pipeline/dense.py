@@ -57,7 +57,7 @@ IMAGES = TableType(
     grid="planar", height=HEIGHT, width=WIDTH, channels=3, dtype="uint8", label_kind="mask"
 )
 _MODEL: dict[str, Any] = {
-    "block": None, "embed": 8, "depths": [1, 1], "heads": [1, 2], "window": 4, "mlp_ratio": 1.0,
+    "embed": 8, "depths": [1, 1], "heads": [1, 2], "window": 4, "mlp_ratio": 1.0,
     "dropout": 0.0, "position": "none", "shift": "grid", "norm": "pre", "attention": "dot",
     "relative_bias": False, "dropout_kind": "element", "attention_dropout": 0.0, "drop_path": 0.0,
     "checkpointing": False,

@@ -21,7 +21,7 @@ __all__ = ["blobs", "results_of", "run_stage", "stage_job", "write_raw"]
 
 PROJECT = {
     "projection": "stereographic", "angle_of_view": 100.0, "colatitude": 90.0, "longitude": 45.0,
-    "pose": "known", "rotation": "none", "seed": 0,
+    "pose": "known", "rotation": "none", "copies": 1, "views": None, "seed": 0,
 }  # fmt: skip
 RESAMPLE = {
     "grid": "healpix", "nside": 8, "ordering": "nested", "faces": tuple(range(12)),
@@ -82,6 +82,7 @@ def write_raw(
     images: np.ndarray,
     label_kind: str = "class",
     rows_per_part: int = 1000,
+    views: tuple[str, ...] = (),
     **columns: np.ndarray,
 ) -> TableInfo:
     """A planar table of ``images``, in several parts."""
@@ -95,7 +96,7 @@ def write_raw(
         label_kind=label_kind,  # type: ignore[arg-type]
     )
     names = ("nought", "one", "two") if label_kind == "class" else ()
-    info = TableInfo(type=kind, source="test", classes=names)
+    info = TableInfo(type=kind, source="test", classes=names, views=views)
     whole: dict[str, np.ndarray] = {
         "sample": np.arange(rows, dtype=np.int64),
         "image": images,
@@ -103,6 +104,8 @@ def write_raw(
     }
     if label_kind == "class":
         whole["label"] = np.arange(rows, dtype=np.int64) % 3
+    if views:
+        whole["view"] = np.zeros(rows, np.uint8)
     whole |= columns
     folder.mkdir(parents=True)
     writer = TableWriter(info)

@@ -1,9 +1,8 @@
-"""Figures of the studies below, seeds put together, gains over a baseline, a page a group."""
+"""Figures of the studies below as a document, a table, pages and charts."""
 
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from geocore.config.collect import CollectParams
 from geocore.errors import UserError
 from geocore.pipeline.collect import STAGE
-from geocore.pipeline.collection import Summary, gains, summaries
 from geocore.pipeline.inputs import located
 from geocore.pipeline.progress import Progress
 from geocore.pipeline.stage import Job
@@ -35,13 +33,16 @@ def job(root: Path, metrics: dict[str, float | None] = MIOU, **changes: Any) -> 
         folder = root / "studies/mine" / name
         for path, text in {
             "results/evaluate/metrics.json": json.dumps({"test": {"miou": miou, "rmse": 2.0}}),
+            "results/train/metrics.json": json.dumps({"parameters": 1000 * len(name)}),
             "results/train/curve.csv": "epoch,val_nll\n0,1.5\n1,1.0\n",
             "params.yaml": f"train:\n  seed: {len(name)}\n",
         }.items():
+            if name.endswith("/ignored") and "train" in path:
+                continue  # it measures the network above it
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text)
             deps.append(f"studies/mine/{name}/{path}")
-    values = {"figures": ("test.miou",), "baseline": "swin", **changes}
+    values = {"figures": ("test.miou",), "baseline": "swin", "against": (), **changes}
     sections = {"collect": CollectParams(**values), "runtime": RUNTIME}
     return Job(
         stage=STAGE,
@@ -66,22 +67,6 @@ def made(root: Path, **changes: Any) -> dict[str, Any]:
         (root / "studies/mine/results/collect/metrics.json").read_text()
     )
     return document
-
-
-def test_runs_that_differ_in_their_seed_are_one() -> None:
-    measured = {name: {"miou": value} for name, value in MIOU.items()}
-    found = summaries(measured)
-    assert list(found) == ["depth", "segmentation"]
-    both = found["segmentation"]["heal_swin"]
-    assert both.runs == 2
-    assert both.mean["miou"] == pytest.approx(0.65)
-    assert both.sd["miou"] == pytest.approx(math.sqrt(0.005))
-    assert found["segmentation"]["swin"] == Summary({"miou": 0.5}, {"miou": None}, 1)
-    gained = gains(found, "swin")["segmentation"]
-    assert gained["heal_swin"]["miou"] == pytest.approx(0.15)
-    assert gained["heal_swin/ignored"]["miou"] == pytest.approx(-0.1)
-    assert "swin" not in gained
-    assert gains(found, None) == gains(found, "unet") == {}
 
 
 def test_the_document_leaves_out_what_was_not_measured(tmp_path: Path) -> None:
@@ -117,6 +102,51 @@ def test_it_is_whole_until_a_file_changes(tmp_path: Path) -> None:
 def test_a_figure_that_nobody_measures_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^studies/mine/params.yaml: collect.figures names x\.y, "):
         STAGE.make(job(tmp_path, figures=("test.miou", "x.y")))
+    assert not (tmp_path / "studies/mine/results/collect/metrics.json").exists()
+
+
+def test_each_figure_is_drawn_against_each_axis(tmp_path: Path) -> None:
+    this = job(tmp_path, against=("parameters",))
+    manifest = STAGE.make(this)
+    charts = tmp_path / "studies/mine/results/collect/charts"
+    assert [path.name for path in charts.iterdir()] == ["segmentation_test-miou_parameters.png"]
+    assert STAGE.whole is not None and STAGE.whole(this, manifest)
+    (charts / "more.png").write_bytes(b"")
+    assert not STAGE.whole(this, manifest)
+
+
+def test_no_axis_no_charts(tmp_path: Path) -> None:
+    this = job(tmp_path)
+    STAGE.make(this)
+    assert "charts" not in STAGE.outputs(this.sections)
+    assert not (tmp_path / "studies/mine/results/collect/charts").exists()
+
+
+def test_a_study_without_training_stands_where_the_network_above_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: dict[str, Any] = {}
+    monkeypatch.setattr(
+        "geocore.pipeline.collection.write_charts",
+        lambda folder, measured, trained: found.update(trained),
+    )
+    STAGE.make(job(tmp_path, against=("parameters",)))
+    ignored, above = (found["segmentation"][name] for name in ("heal_swin/ignored", "heal_swin"))
+    assert ignored.mean["parameters"] == 1000 * len("segmentation/heal_swin")
+    assert above.runs == 2 and above.mean["parameters"] > ignored.mean["parameters"]
+
+
+def test_an_axis_that_nobody_trains_with_or_that_has_no_logarithm(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^studies/mine/params.yaml: collect.against names size, "):
+        STAGE.make(job(tmp_path, against=("size",)))
+    this = job(tmp_path, against=("parameters",))
+    path = tmp_path / "studies/mine/depth/swin/results/train/metrics.json"
+    path.write_text(json.dumps({"parameters": 0}))
+    with pytest.raises(UserError, match=r"train/metrics\.json: parameters is 0; expected above 0"):
+        STAGE.make(this)
+    path.write_text("[]")
+    with pytest.raises(UserError, match=r"holds no JSON object; expected what train wrote"):
+        STAGE.make(this)
     assert not (tmp_path / "studies/mine/results/collect/metrics.json").exists()
 
 

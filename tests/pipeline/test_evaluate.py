@@ -40,8 +40,6 @@ KIND = TableType(
 MODEL = {
     "name": "healpix_encoder", "block": "attention", "embed": 4, "depths": [1, 1],
     "heads": [1, 1], "window": 4, "mlp_ratio": 1.0, "dropout": 0.0, "position": "orbit",
-    "shift": None, "norm": None, "attention": None, "relative_bias": None, "dropout_kind": None,
-    "attention_dropout": None, "drop_path": None, "checkpointing": None,
 }  # fmt: skip
 OUTPUTS = (
     "confusion.csv", "equivariance.parquet", "gates.json", "kept.csv", "metrics.json", "pictures",

@@ -19,17 +19,16 @@ from geocore.pipeline.train import STAGE
 from geocore.train.feed import table_feed
 from geocore.train.loop import score
 from geocore.train.objective import recorded
-from tests.models.encoders import model_params
+from tests.models.swins import swin_params
 from tests.pipeline.stages import results_of
 from tests.pipeline.test_train import job_in as train_job
 from tests.pipeline.test_train import kill_at, make_until_killed
 from tests.train.pixels import CLASSES, MAPS, PLANES, columns, pixel_params, write_dense
 from tests.train.scenes import CPU
 
-SHIFTED: dict[str, Any] = {
-    "block": None, "embed": 4, "depths": (1, 1), "heads": (1, 2), "window": 4, "dropout": 0.2,
-    "position": "none", "shift": "grid", "norm": "pre", "attention": "dot", "relative_bias": True,
-    "dropout_kind": "element", "attention_dropout": 0.0, "drop_path": 0.0, "checkpointing": False,
+SMALL: dict[str, Any] = {
+    "embed": 4, "depths": (1, 1), "heads": (1, 2), "window": 4, "dropout": 0.2, "norm": "pre",
+    "attention": "dot",
 }  # fmt: skip
 IMAGES = dataclasses.replace(PLANES, height=8, width=8, dtype="uint8")
 SOURCES = {"heal_swin": ("data/healpix", MAPS), "swin": ("data/projected", IMAGES)}
@@ -40,7 +39,7 @@ def job_in(root: Path, network: str, task: str, notes: Any = None, **train: Any)
     job = train_job(root, notes)
     weights = "median_frequency" if task == "segmentation" else "none"
     params = pixel_params(task, **{"epochs": 2, "class_weights": weights, **train})
-    model = model_params(name=network, **SHIFTED)
+    model = swin_params(name=network, **SMALL)
     return dataclasses.replace(job, sections={**job.sections, "model": model, "train": params})
 
 
@@ -108,7 +107,7 @@ def test_each_network_has_its_input(tmp_path: Path) -> None:
     )
     sections = job_in(tmp_path, "swin", "depth").sections
     needed = {name: port.needed and port.needed(sections) for name, port in STAGE.takes.items()}
-    assert needed == {"healpix": False, "projected": True}
+    assert needed == {"healpix": False, "projected": True, "driscoll_healy": False}
 
 
 def test_a_class_a_sample_is_no_class_a_pixel(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from geocore.so3.wigner import wigner_d
-from geocore.so3.wigner_tables import wigner_table
+from geocore.so3.wigner_tables import signed_wigner_table, wigner_table
 
 
 @pytest.mark.parametrize("bandlimit", [1, 2, 13, 48])
@@ -39,6 +39,16 @@ def test_negative_orders_follow_from_the_other_hemisphere() -> None:
                 expected = wigner_d(l, beta)[:, l + m, l - n]
                 found = (-1) ** (l + m) * mirrored[m, n, l]
                 torch.testing.assert_close(found, expected, atol=1e-14, rtol=0)
+
+
+def test_all_orders_of_the_second_index() -> None:
+    beta = torch.linspace(0.1, 3.0, 6, dtype=torch.float64)
+    table = signed_wigner_table(5, beta)
+    assert table.shape == (5, 9, 5, 6)
+    for l in range(5):
+        expected = torch.zeros(5, 9, 6, dtype=torch.float64)
+        expected[: l + 1, 4 - l : 5 + l] = wigner_d(l, beta)[:, l:].permute(1, 2, 0)
+        torch.testing.assert_close(table[:, :, l], expected, atol=1e-14, rtol=0)
 
 
 def test_poles() -> None:

@@ -29,20 +29,28 @@ from geocore.models.s2cnn.convolution import check_coefficients
 from geocore.so3.s2_transform import S2Transform
 from geocore.so3.so3_transform import SO3Transform
 
-__all__ = ["ActivationName", "GridName", "S2Activation", "SO3Activation", "second_moment"]
+__all__ = [
+    "FUNCTIONS",
+    "ActivationName",
+    "GridName",
+    "S2Activation",
+    "SO3Activation",
+    "check_name",
+    "second_moment",
+]
 
 ActivationName = Literal["relu", "gelu", "silu"]
 GridName = Literal["driscoll-healy", "gauss-legendre"]
 
 _CHUNK = 1 << 21  # samples at a time on the CPU
-_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "silu": F.silu}
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "silu": F.silu}
 # E[fn(x)^2] for a standard normal x: what a layer before it is to make up for.
 _SECOND_MOMENTS = {"relu": 0.5, "gelu": 0.4252, "silu": 0.3555}
 
 
 def second_moment(fn: ActivationName) -> float:
     """``E[fn(x)^2]`` for a standard normal ``x``."""
-    _check_name(fn)
+    check_name(fn)
     return _SECOND_MOMENTS[fn]
 
 
@@ -61,7 +69,7 @@ class _Activation(nn.Module):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        _check_name(fn)
+        check_name(fn)
         out = bandlimit_in if bandlimit_out is None else bandlimit_out
         if min(bandlimit_in, out) < 1:
             found = (bandlimit_in, out)
@@ -95,7 +103,7 @@ class _Activation(nn.Module):
 
     def _pointwise(self, maps: Tensor) -> Tensor:
         samples = self.to_grid.inverse(maps)
-        found: Tensor = self.from_grid.forward(_FUNCTIONS[self.fn](samples))
+        found: Tensor = self.from_grid.forward(FUNCTIONS[self.fn](samples))
         return found
 
     def extra_repr(self) -> str:
@@ -131,6 +139,7 @@ class S2Activation(_Activation):
     transform = S2Transform
 
 
-def _check_name(fn: str) -> None:
-    if fn not in _FUNCTIONS:
+def check_name(fn: str) -> None:
+    """Raise ``ValueError`` for a function that is none of ``FUNCTIONS``."""
+    if fn not in FUNCTIONS:
         raise ValueError(f"fn is {fn!r}; expected 'relu', 'gelu' or 'silu'")

@@ -14,8 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from geocore.so3.orders import alternating
-from geocore.so3.wigner_tables import harmonic_table, wigner_table
+from geocore.so3.wigner_tables import harmonic_table, signed_wigner_table
 
 __all__ = [
     "KernelGrid",
@@ -158,7 +157,8 @@ class SO3Spectrum(nn.Module):
         angle = alpha[:, None, None] * k[:, None] + gamma[:, None, None] * n
         # One real product gives both parts: (pair, k n re/im).
         phases = torch.stack([angle.cos(), angle.sin()], dim=-1).flatten(1)
-        small = _small_d(bandlimit, grid.betas, self.rows)
+        beta = torch.tensor(grid.betas, dtype=torch.float64)
+        small = signed_wigner_table(bandlimit, beta)[: self.rows]
         _table(self, "phases", phases, dtype)
         _table(self, "rings", small.flatten(0, 1), dtype)  # (k n, l, ring)
 
@@ -173,17 +173,6 @@ class SO3Spectrum(nn.Module):
         summed = self.rings @ sums.permute(2, 1, 0, 3).flatten(2)  # (k n, l, out in re/im)
         summed = summed.reshape(*orders, self.bandlimit, out, into, 2)
         return torch.view_as_complex(summed).permute(2, 0, 1, 3, 4)
-
-
-def _small_d(bandlimit: int, betas: tuple[float, ...], rows: int) -> Tensor:
-    """``d^l_kn(beta_j)``, ``0 <= k < rows``, all ``n``: ``(k, 2b - 1, l, ring)``."""
-    beta = torch.tensor(betas, dtype=torch.float64)
-    upper = wigner_table(bandlimit, beta)[:rows]
-    # d^l_k,-n(beta) = (-1)^(l+k) d^l_kn(pi - beta)
-    lower = wigner_table(bandlimit, math.pi - beta)[:rows]
-    signs = alternating(torch.arange(rows)[:, None] + torch.arange(bandlimit))
-    lower = (lower * signs[:, None, :, None])[:, 1:].flip(1)
-    return torch.cat([lower, upper], dim=1)
 
 
 def _table(module: nn.Module, name: str, values: Tensor, dtype: torch.dtype) -> None:

@@ -18,6 +18,13 @@ from geocore.models.s2cnn.convolution import S2Convolution, SO3Convolution
 from geocore.models.s2cnn.kernels import KernelGrid, s2_kernel_grid, so3_kernel_grid
 from geocore.models.s2cnn.norm import EquivariantNorm
 from geocore.models.s2cnn.pooling import SO3Invariant, SO3ToS2
+from geocore.models.s2cnn.steered import SteeredActivation, from_steered
+from geocore.models.s2cnn.steered_layers import (
+    LiftedActivation,
+    SteeredConvolution,
+    SteeredLift,
+    SteeredNorm,
+)
 from geocore.models.s2cnn.tensor_product import TensorProduct
 from geocore.so3.s2_transform import S2Transform
 
@@ -33,6 +40,11 @@ class Layout:
     bandlimit of what it reads; 6.19 is the published one for every layer. ``activation`` is a
     function on a grid ``oversampling`` times finer, or ``"tensor_product"``. ``norm`` stands after
     each convolution. ``recompute`` saves memory for time (``SO3Activation``).
+
+    ``orders`` (one entry a layer) keeps the orders ``|n| < orders[i]`` in the last angle alone:
+    signals of a few directions at each point of a sphere (``steered.py``), many times cheaper. Then
+    ``bandlimits`` must not grow, and nothing is recomputed. ``oversampling`` is then that of
+    ``SteeredActivation``.
     """
 
     bandlimit: int
@@ -46,6 +58,7 @@ class Layout:
     points: tuple[int, int, int] = (8, 3, 8)
     reach: float = 6.19
     recompute: bool = False
+    orders: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.features or len(self.features) != len(self.bandlimits):
@@ -58,6 +71,22 @@ class Layout:
             raise ValueError(f"bandlimit is {self.bandlimit}; expected a positive integer")
         if self.norm not in ("none", "sample", "channel"):
             raise ValueError(f"norm is {self.norm!r}; expected 'none', 'sample' or 'channel'")
+        if self.orders is not None:
+            self._check_orders(self.orders)
+
+    def _check_orders(self, orders: tuple[int, ...]) -> None:
+        bands = self.bandlimits
+        if len(orders) != len(bands):
+            raise ValueError(f"orders has {len(orders)} entries; expected {len(bands)}")
+        # What a layer reads of the one before must hold its orders.
+        if any(not 1 <= n <= b for n, b in zip(orders, [*bands[1:], bands[-1]], strict=True)):
+            raise ValueError(f"orders is {orders}; expected 1 to the bandlimit that the next reads")
+        if any(later > earlier for earlier, later in pairwise([self.bandlimit, *bands])):
+            raise ValueError(f"bandlimits is {bands} with orders; expected none to grow")
+        if self.activation == "tensor_product":
+            raise ValueError("activation is 'tensor_product' with orders; expected a function")
+        if self.recompute:
+            raise ValueError("recompute is True with orders; expected False")
 
     @classmethod
     def published_segmenter(cls) -> Layout:
@@ -83,6 +112,13 @@ class Layout:
             return 1.0
         return 1 / second_moment(self.activation)
 
+    @property
+    def function(self) -> ActivationName:
+        """The activation where it is a function of the values."""
+        if self.activation == "tensor_product":
+            raise ValueError("activation is 'tensor_product'; expected a function")
+        return self.activation
+
     def _max_beta(self, bandlimit: int) -> float:
         return min(math.pi, self.reach * math.pi / bandlimit)
 
@@ -93,6 +129,9 @@ class _S2CNN(nn.Module):
     def __init__(self, layout: Layout, channels: int, last: int, dtype: torch.dtype) -> None:
         super().__init__()
         self.layout, self.channels = layout, channels
+        if layout.orders is not None:
+            self._steer(layout.orders, last, dtype)
+            return
         self.analysis = S2Transform(layout.bandlimit, "driscoll-healy", dtype=dtype)
         bands, features = layout.bandlimits, layout.features
         # Of an activation, the degrees that the next layer reads.
@@ -108,6 +147,34 @@ class _S2CNN(nn.Module):
             sizes = (features[i - 1], features[i], read[i - 1], bands[i])
             layers.append(SO3Convolution(*sizes, kernel, gain=layout.gain, dtype=dtype))
             layers += self._between(i, read[i], dtype)
+        self.layers = nn.Sequential(*layers)
+
+    def _steer(self, orders: tuple[int, ...], last: int, dtype: torch.dtype) -> None:
+        """The same layers on signals of few orders."""
+        layout = self.layout
+        bands, features, plain = layout.bandlimits, layout.features, layout.norm == "none"
+        self.analysis = S2Transform(
+            bands[0], "driscoll-healy", sampling=layout.bandlimit, dtype=dtype
+        )
+        read = [*bands[1:], min(last, bands[-1])]
+        layers: list[nn.Module] = []
+        for i, (band, order, width) in enumerate(zip(bands, orders, features, strict=True)):
+            activation = SteeredActivation(
+                layout.function, (band, read[i]), (order, min(order, read[i])),
+                oversampling=layout.oversampling, grid=layout.sampling, dtype=dtype,
+            )  # fmt: skip
+            norm = None if plain else SteeredNorm(width, band, layout.norm, dtype=dtype)
+            if not i:
+                sizes = (self.channels, width, band, order)
+                lift = SteeredLift(*sizes, layout.s2_kernel(), bias=plain, dtype=dtype)
+                layers.append(LiftedActivation(lift, norm, activation))
+                continue
+            inner = (features[i - 1], width, band, (orders[i - 1], order))
+            kernel = layout.so3_kernel(band)
+            layers.append(
+                SteeredConvolution(*inner, kernel, bias=plain, gain=layout.gain, dtype=dtype)
+            )
+            layers += [activation] if norm is None else [norm, activation]
         self.layers = nn.Sequential(*layers)
 
     def _between(self, i: int, out: int, dtype: torch.dtype) -> list[nn.Module]:
@@ -135,8 +202,9 @@ class _S2CNN(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """``(batch, 2b, 2b, channels)`` -> coefficients on SO(3) after the last activation."""
         check_samples(x, self.layout.bandlimit, self.channels)
-        found: Tensor = self.layers(self.analysis(x.movedim(-1, 1)))
-        return found
+        coefficients = self.analysis(x.movedim(-1, 1))
+        found: Tensor = self.layers(coefficients)
+        return found if self.layout.orders is None else from_steered(found)
 
 
 class S2CNNClassifier(_S2CNN):
@@ -193,6 +261,8 @@ class S2CNNSegmenter(_S2CNN):
     ) -> None:
         super().__init__(layout, channels, layout.bandlimit, dtype)
         band = min(layout.bandlimits[-1], layout.bandlimit)
+        # Not ``analysis``: that may hold the degrees alone that the first layer reads.
+        self.synthesis = S2Transform(layout.bandlimit, "driscoll-healy", dtype=dtype)
         sizes = (layout.features[-1], classes, band, layout.bandlimit)
         kernel = layout.so3_kernel(layout.bandlimits[-1])
         self.to_sphere = SO3ToS2(*sizes, kernel, gain=layout.gain, dtype=dtype)
@@ -200,4 +270,4 @@ class S2CNNSegmenter(_S2CNN):
 
     def forward(self, x: Tensor) -> Tensor:
         coefficients: Tensor = self.to_sphere(self.features(x))
-        return self.analysis.inverse(coefficients).movedim(1, -1)
+        return self.synthesis.inverse(coefficients).movedim(1, -1)

@@ -85,6 +85,32 @@ def test_networks_turn_with_their_input(activation: Any, norm: Any, bound: float
         assert relative_error(found, group.act(angles, plain)) <= bound
 
 
+@pytest.mark.parametrize("norm", ["none", "sample", "channel"])
+def test_networks_of_few_orders_turn_with_their_input(norm: Any) -> None:
+    made = layout(orders=(3, 2, 2), norm=norm)
+    classifier = S2CNNClassifier(made, hidden=(9,), dtype=DOUBLE)
+    segmenter = S2CNNSegmenter(made, classes=3, dtype=DOUBLE)
+    transform, group = S2Transform(BANDLIMIT, dtype=DOUBLE), Rotations("s2")
+    logits, maps = classifier(samples()), segmenter(samples())
+    assert logits.shape == (2, 10) and maps.shape == (2, 16, 16, 3)
+    plain = transform.forward(maps.movedim(-1, 1))
+    for angles, turned in pairs(4):
+        assert relative_error(classifier(turned), logits) <= 0.02
+        found = transform.forward(segmenter(turned).movedim(-1, 1))
+        assert relative_error(found, group.act(angles, plain)) <= 0.02
+
+
+def test_all_orders_kept_is_the_same_network() -> None:
+    """With the same weights, and as many turns as the whole grid has."""
+    same: dict[str, Any] = {"norm": "none", "oversampling": 1.5}
+    whole = S2CNNSegmenter(Layout(4, (3, 4), (4, 4), **same), dtype=DOUBLE)
+    few = S2CNNSegmenter(Layout(4, (3, 4), (4, 4), orders=(4, 4), **same), dtype=DOUBLE)
+    for one, other in zip(few.parameters(), whole.parameters(), strict=True):
+        one.data.copy_(other.data)
+    x = S2Transform(4, dtype=DOUBLE).inverse(signal_s2(2, 1, bandlimit=4)).movedim(1, -1)
+    torch.testing.assert_close(few(x), whole(x), atol=1e-12, rtol=0)
+
+
 def test_linear_parts_are_exact() -> None:
     """Without activations the logits are invariant, and the maps equivariant, to rounding."""
     classifier = S2CNNClassifier(layout(), dtype=DOUBLE)
@@ -159,5 +185,15 @@ def test_bad_input_is_told_in_a_line() -> None:
         Layout(8, (4, 4), (8,))
     with pytest.raises(ValueError, match="norm is 'batch'"):
         layout(norm="batch")
+    with pytest.raises(ValueError, match="orders has 2 entries; expected 3"):
+        layout(orders=(3, 3))
+    with pytest.raises(ValueError, match=r"orders is \(3, 5, 1\)"):
+        layout(orders=(3, 5, 1))
+    with pytest.raises(ValueError, match="expected none to grow"):
+        Layout(8, (4, 4), (4, 6), orders=(1, 1))
+    with pytest.raises(ValueError, match="'tensor_product' with orders"):
+        layout(orders=(1, 1, 1), activation="tensor_product")
+    with pytest.raises(ValueError, match="recompute is True with orders"):
+        layout(orders=(1, 1, 1), recompute=True)
     with pytest.raises(ValueError, match="bandlimits is"):
         Layout(8, (4,), (0,))
