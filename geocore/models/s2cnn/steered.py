@@ -152,8 +152,8 @@ class SteeredActivation(nn.Module):
     the grid is fine: of what lies beyond the grid's bandlimit ``B``, degrees from ``2B - b'`` on
     fold back into the ``b'`` that are kept, and so do orders in gamma. So ``B`` is
     ``ceil(oversampling (b + b') / 2)``, at least both, with ``ceil(oversampling (N + N'))`` turns;
-    a signal of one order has one turn. Training finds what the grid leaves: with ReLU and 1.125 a
-    classifier of upright digits came to tell some by their pose. SiLU and 1.25 prevented that.
+    a signal of one order has one turn. Training finds what the grid leaves: a classifier of upright
+    digits on a coarse grid came to tell some of them by their pose.
 
     Raises ``ValueError`` for another ``fn``, an oversampling below 1 and coefficients of another
     shape.
