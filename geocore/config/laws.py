@@ -16,7 +16,7 @@ Size = Annotated[
 
 
 class LawsParams(Section):
-    """``laws``: how large images and bandlimits are, how many elements are tried, the seed."""
+    """``laws``: how large images and bandlimits are, how many elements are tried, the seed, the bound."""
 
     title: ClassVar[str] = "laws"
 
@@ -24,3 +24,6 @@ class LawsParams(Section):
     bandlimit: int = Field(ge=2, le=32, description="of signals on the sphere and on SO(3)")
     elements: int = Field(ge=1, le=100, description="rotations or other angles that are tried")
     seed: Seed = Field(description="of weights, signals and rotations")
+    error_max: float = Field(
+        gt=0, le=1, description="largest error, in float64, of a law that holds to rounding"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict, Field, model_validator
@@ -137,7 +138,10 @@ class S2cnnParams(ModelParams):
 
     name: Literal["s2cnn"]
     features: Widths = Field(description="channels of each layer on SO(3)")
-    bandlimits: Widths = Field(description="bandlimit of each layer on SO(3)")
+    bandlimits: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=1024)], ...],
+        *rule(lambda bands: len(bands) > 0, "a list of at least one integer from 1 to 1024"),
+    ] = Field(description="bandlimit of each layer on SO(3)")
     orders: Annotated[tuple[Positive, ...], Field(min_length=1)] | None = Field(
         description="of each layer in the last angle, |n| below this; null: all of them"
     )
@@ -145,7 +149,7 @@ class S2cnnParams(ModelParams):
         description="a function of the values on a grid, or the Clebsch-Gordan product"
     )
     oversampling: float = Field(
-        ge=1, le=8, description="of the grid that the activation is taken on"
+        ge=1, le=8, description="of the activation's grid, over the bandlimits around it"
     )
     sampling: Literal["driscoll-healy", "gauss-legendre"] = Field(
         description="the grid that the activation is taken on"
@@ -176,6 +180,32 @@ class S2cnnParams(ModelParams):
                 raise ValueError(
                     f"model.{key} is {list(found)}; expected one entry for each of the "
                     f"{len(self.features)} layers of model.features"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _few_orders(self) -> S2cnnParams:
+        if self.orders is None:
+            return self
+        if self.activation == "tensor_product":
+            raise ValueError(
+                "model.activation is tensor_product; expected relu, gelu or silu with model.orders"
+            )
+        if self.recompute:
+            raise ValueError("model.recompute is true; expected false with model.orders")
+        bands = self.bandlimits
+        if any(later > earlier for earlier, later in pairwise(bands)):
+            raise ValueError(
+                f"model.bandlimits is {list(bands)}; expected none above the one before it with "
+                "model.orders"
+            )
+        for layer, (order, most) in enumerate(
+            zip(self.orders, (*bands[1:], bands[-1]), strict=True)
+        ):
+            if order > most:
+                raise ValueError(
+                    f"model.orders[{layer}] is {order}; expected at most {most}, the bandlimit "
+                    "that the next layer reads"
                 )
         return self
 

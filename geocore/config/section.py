@@ -31,8 +31,10 @@ class Section(BaseModel):
     def read(cls, value: Mapping[str, Any]) -> Self:
         """The section of plain values as ``model_dump(mode="json")`` gives them.
 
-        Raises pydantic's ``ValidationError`` for any others.
+        Raises pydantic's ``ValidationError`` for any others, ``TypeError`` for what is no mapping.
         """
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{cls.title} is {value!r}; expected a mapping of keys")
         # As JSON: lists become tuples, and nothing else is converted.
         found = cls.of(value).model_validate_json(json.dumps(value))
         assert isinstance(found, cls)  # `of` gives the class itself or one below it

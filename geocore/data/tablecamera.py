@@ -34,7 +34,12 @@ def table_camera(table: Table) -> RadialCamera:
             camera = camera_from_dict(about.model)
         except ValueError as error:
             raise UserError(f"{table.folder}: {error}") from None
-    elif about.angle_of_view is None or plane.height is None or plane.width is None:
+    elif (
+        about.angle_of_view is None
+        or plane.grid != "planar"
+        or plane.height is None
+        or plane.width is None
+    ):
         raise UserError(f"{table.folder}: its camera has no image size; expected its model")
     else:
         camera = flat_camera(about.projection, about.angle_of_view, plane.height, plane.width)

@@ -61,6 +61,8 @@ def items_from_boxes(label: Tensor, box: Tensor, shape: tuple[int, int]) -> Item
 def items_from_masks(label: Tensor, mask: Tensor) -> Items:
     """Masks ``(n, height, width)`` and labels ``(n,)``: mean of their pixels, and how they spread.
 
+    Entries of label 0 are left out, empty or not.
+
     ``size = sqrt(6 mean |p - centre|^2)``, the side of the square that spreads as far: it does not
     change under any rotation. ``box`` is the smallest around the pixels. Raises ``ValueError`` for
     other shapes and empty masks.
@@ -68,12 +70,15 @@ def items_from_masks(label: Tensor, mask: Tensor) -> Items:
     if mask.ndim != 3 or label.shape != mask.shape[:1] or mask.dtype != torch.bool:
         found = f"{mask.dtype} {tuple(mask.shape)}"
         raise ValueError(f"mask is {found}; expected bool (n, height, width) for n labels")
-    kept = label > 0
-    label, mask = label[kept], mask[kept]
+    empty = (label > 0) & ~mask.flatten(1).any(dim=1)
+    if bool(empty.any()):
+        first = int(empty.int().argmax())
+        raise ValueError(
+            f"mask {first}, of label {int(label[first])}, is empty; expected a pixel at least"
+        )
+    label, mask = label[label > 0], mask[label > 0]
     height, width = mask.shape[1:]
     count = mask.sum(dim=(1, 2)).double()
-    if bool((count == 0).any()):
-        raise ValueError(f"mask {int(count.argmin())} is empty; expected a pixel at least")
     weight = mask.double() / count[:, None, None]
     rows, columns = (torch.arange(n, dtype=torch.float64) + 0.5 for n in (height, width))
     down, across = weight.sum(dim=2), weight.sum(dim=1)

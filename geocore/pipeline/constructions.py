@@ -5,7 +5,7 @@ A further geometry is a module with a tuple of its own, added to ``constructions
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from geocore.config.laws import LawsParams
 
-__all__ = ["Case", "Construction", "constructions"]
+__all__ = ["Case", "Construction", "constructions", "worst"]
 
 Measure = Callable[[], float]
 
@@ -42,6 +42,11 @@ class Construction:
     group: str
     law: str
     build: Callable[[LawsParams, torch.dtype], Case]
+
+
+def worst(errors: Iterable[float]) -> float:
+    """The largest error, and NaN where any is: Python's ``max`` loses it. At least one."""
+    return float(torch.tensor(list(errors), dtype=torch.float64).max())
 
 
 def constructions() -> tuple[Construction, ...]:

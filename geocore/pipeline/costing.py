@@ -10,12 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
-import platform
-import statistics
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +24,7 @@ from geocore.errors import UserError
 from geocore.healpix.draw import write_png
 from geocore.models.registry import ModelInfo, build
 from geocore.pipeline.stage import Job, Manifest
+from geocore.pipeline.stopwatch import machine, seconds
 from geocore.pipeline.summaries import without_seed
 from geocore.report.line_chart import Mark, line_chart
 from geocore.runs.atomic import replacing, write_text
@@ -37,14 +34,11 @@ from geocore.train.objective import recorded
 from geocore.train.optimiser import make_optimiser
 from geocore.train.randomness import deterministic
 
-__all__ = ["Cost", "measure", "network_cost", "networks", "seconds"]
-
-_LEAST = 0.05  # seconds that a timing takes at least, by as many calls as that needs
-_CALLS = 1000  # at most
+__all__ = ["NetworkCost", "measure", "network_cost", "networks"]
 
 
 @dataclass(frozen=True)
-class Cost:
+class NetworkCost:
     """Numbers that a network learns, seconds of a training step, and of an inference by batch."""
 
     parameters: int
@@ -66,9 +60,9 @@ def measure(job: Job) -> Manifest:
             f"stage cost: deps name no {job.stage.takes['models'].path} of a study below; "
             "expected at least one"
         )
-    found: dict[str, Cost] = {}
-    with _threads(runtime.threads), job.progress.bar("cost", len(different)) as bar:
-        job.note(device=str(device), machine=_machine(device))
+    found: dict[str, NetworkCost] = {}
+    job.note(device=str(device), machine=machine(device))
+    with job.progress.bar("cost", len(different)) as bar:
         for name, (info, _) in different.items():
             found[name] = network_cost(info, params, device)
             bar.advance(note=name)
@@ -108,16 +102,18 @@ def networks(infos: Mapping[str, ModelInfo]) -> dict[str, tuple[ModelInfo, list[
     return found
 
 
-def network_cost(info: ModelInfo, params: CostParams, device: torch.device) -> Cost:
+def network_cost(info: ModelInfo, params: CostParams, device: torch.device) -> NetworkCost:
     """The cost of a network of float32 on ``device``, with as many threads as torch has now.
 
-    A training step is forward, loss, backward and AdamW, with deterministic kernels as ``train``
-    has them; no data is read. Inference is a forward pass in evaluation mode without gradients.
-    Both are medians over ``params.repeats`` timings.
+    A training step is forward, loss, backward and AdamW; no data is read. Inference is a forward
+    pass in evaluation mode without gradients. Both have deterministic kernels, as ``train`` and
+    ``evaluate`` do, and are medians over ``params.repeats`` timings.
     """
     model = build(info.params, info.type, info.outputs, seed=0, dense=info.dense).to(device)
     with deterministic(0, device):
-        step = seconds(_step(model, info, params.train_batch, device), params.repeats, device)
+        step = seconds(
+            _step(model, info, params.train_batch, device), params.repeats, device=device
+        )
         model.eval()
         latency: dict[int, float] = {}
         with torch.inference_mode():
@@ -127,34 +123,8 @@ def network_cost(info: ModelInfo, params: CostParams, device: torch.device) -> C
                 def answer(images: Tensor = images) -> None:
                     model(images)
 
-                latency[batch] = seconds(answer, params.repeats, device)
-    return Cost(sum(p.numel() for p in model.parameters()), step, latency)
-
-
-def seconds(call: Callable[[], None], repeats: int, device: torch.device) -> float:
-    """Seconds that a call takes, the median of ``repeats`` timings.
-
-    The first two calls are not timed: they build tables and ask for memory. A timing is the mean
-    over as many calls as last 50 ms together, so that the clock's grain does not matter.
-    """
-    call()
-    calls = min(_CALLS, math.ceil(_LEAST / max(_timed(call, 1, device), 1e-9)))
-    return statistics.median(_timed(call, calls, device) for _ in range(repeats))
-
-
-def _timed(call: Callable[[], None], calls: int, device: torch.device) -> float:
-    _finish(device)
-    began = time.perf_counter()
-    for _ in range(calls):
-        call()
-    _finish(device)
-    return (time.perf_counter() - began) / calls
-
-
-def _finish(device: torch.device) -> None:
-    """Wait for what a GPU was asked for: a call only queues it."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+                latency[batch] = seconds(answer, params.repeats, device=device)
+    return NetworkCost(sum(p.numel() for p in model.parameters()), step, latency)
 
 
 def _step(
@@ -180,33 +150,6 @@ def _step(
     return step
 
 
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """``count`` threads of torch for a while; 0 leaves them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _machine(device: torch.device) -> dict[str, str | int]:
-    """What times depend on beside the network."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    return {"name": name, "threads": torch.get_num_threads(), "torch": torch.__version__}
-
-
-def _processor() -> str:
-    """The processor's name, as Linux tells it, else as Python does."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
-
-
 def _read(path: Path, root: Path) -> ModelInfo:
     where = path.relative_to(root).as_posix()
     try:
@@ -229,7 +172,7 @@ def _short(name: str) -> str:
     return f"{group}/{rest.rpartition('/')[2]}" if rest else group
 
 
-def _table(found: Mapping[str, Cost], shared: Mapping[str, int], params: CostParams) -> str:
+def _table(found: Mapping[str, NetworkCost], shared: Mapping[str, int], params: CostParams) -> str:
     """A row a network: four digits of a time are more than it repeats."""
     header = ["network", "studies", "parameters", f"train_samples_per_second_{params.train_batch}"]
     header += [f"latency_ms_{batch}" for batch in params.batch_sizes]

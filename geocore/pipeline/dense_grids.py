@@ -25,13 +25,27 @@ from geocore.data.table import Table
 from geocore.data.tabletype import TableType
 from geocore.errors import UserError
 from geocore.healpix.grid import pixel_centres
+from geocore.so3.quadrature import driscoll_healy_weights
 from geocore.so3.rotation import quaternion_to_matrix
 from geocore.train.feed import Feed, table_feed
 
-__all__ = ["Crossing", "DenseSplit", "Grid", "Place", "place_of"]
+__all__ = ["Crossing", "DenseSplit", "Grid", "Place", "areas_of", "place_of"]
 
 Place = Literal["plane", "sphere"]
 Grid = Literal["plane", "sphere", "shared"]
+
+
+def areas_of(kind: TableType) -> Tensor:
+    """Integers ``(pixels,)`` in proportion to what each pixel covers: sums of them are exact.
+
+    1 on a HEALPix grid and in an image; on a Driscoll-Healy grid the weights of its quadrature, in
+    parts of 2^-20 of their mean.
+    """
+    if kind.grid != "driscoll-healy" or kind.height is None:
+        return torch.ones(kind.pixels, dtype=torch.int64)
+    _, weights = driscoll_healy_weights(kind.height // 2)
+    shares = (weights / weights.mean() * 2**20).round().long()
+    return shares.repeat_interleave(kind.height)
 
 
 def place_of(kind: TableType) -> Place:
@@ -43,7 +57,8 @@ class DenseSplit:
     """A split of a dense table by position: what is true of its pixels, and how they lie.
 
     ``rotations (n, 4)`` take the camera's frame to the sphere's; ``views (n,)`` are the names of
-    the samples' views, empty where the table tells none apart. With ``ids`` the samples are those,
+    the samples' views, empty where the table tells none apart; ``areas (pixels,)`` what its pixels
+    cover. With ``ids`` the samples are those,
     in that order; ``UserError`` where the table lacks one.
     """
 
@@ -63,6 +78,7 @@ class DenseSplit:
             self.rotations = torch.from_numpy(table.column("rotation")[self._rows])
         else:
             self.rotations = torch.tensor([[1.0, 0, 0, 0]]).double().repeat(len(self), 1)
+        self.areas = areas_of(table.info.type)
         names = table.info.views
         codes = table.column("view")[self._rows].tolist() if "view" in table.columns else []
         self.views = [names[code] for code in codes] if names else []

@@ -21,6 +21,7 @@ from geocore.pipeline.companions import SHARES
 from geocore.pipeline.dense_grids import DenseSplit, Grid, Place, place_of
 from geocore.pipeline.depth_scores import RANGES, DepthScores, ranged
 from geocore.pipeline.segmentation_scores import SegmentationScores, labelled
+from geocore.so3.driscoll_healy import driscoll_healy_directions
 from geocore.train.depth import Depth
 
 __all__ = ["ALL", "DepthTally", "Panel", "SegmentationTally", "Shown", "Tally"]
@@ -213,7 +214,7 @@ class SegmentationTally(Tally):
 
     def score(self, scores: Sequence[Any], panel: Panel, sample: int) -> dict[str, Any]:
         del sample
-        pixels = labelled(panel.values, panel.targets, panel.known)
+        pixels = labelled(panel.values, panel.targets, panel.known, panel.split.areas)
         own: dict[str, Any] = {}
         for mine in scores:
             own = mine.add(pixels)
@@ -285,6 +286,9 @@ def _directions(table: Table) -> Tensor:
     if kind.grid == "healpix":
         assert kind.nside is not None and kind.faces is not None  # a HEALPix table says both
         return pixel_centres(kind.nside, kind.faces)
+    if kind.grid == "driscoll-healy":
+        assert kind.height is not None  # such a table says it
+        return driscoll_healy_directions(kind.height // 2).flatten(0, 1)
     camera = table_camera(table)
     u = torch.arange(camera.width, dtype=torch.float64)
     v = torch.arange(camera.height, dtype=torch.float64)

@@ -15,8 +15,8 @@ from geocore.groups.smooth_law import centre_error
 from geocore.groups.steerable import Layer, SteerableNetwork
 from geocore.groups.steerable_fields import Feature, Fields, Symmetry
 from geocore.models.detection import Detector, HeadLayout, RegularHead, SteerableHead
-from geocore.models.detection_decoding import decode, turned_boxes
-from geocore.pipeline.constructions import Case, Construction
+from geocore.models.detection_decoding import Detections, decode, turned_boxes
+from geocore.pipeline.constructions import Case, Construction, worst
 from geocore.pipeline.planar_constructions import noise, other_elements
 
 __all__ = ["DETECTING"]
@@ -42,27 +42,34 @@ def _case(detector: Detector, symmetry: Symmetry, params: LawsParams, dtype: tor
     settings = {"stride": 1, "shape": (side, side), "threshold": 0.0, "most": 50}
 
     def exact() -> float:
-        """Boxes found in the turned image, against the turned boxes, in parts of its side."""
-        worst = 0.0
+        """What is found in the turned image against what was found, turned."""
+        errors = []
         with torch.no_grad():
             plain = decode(detector(x), **settings)  # type: ignore[arg-type]
             for g in group:
                 quarter, mirrored = group.parts(g)
                 turned = decode(detector(moved(group, g, x)), **settings)  # type: ignore[arg-type]
                 for one, two in zip(plain, turned, strict=True):
-                    if len(one.box) != len(two.box):
-                        return 1.0
-                    expected = turned_boxes(one.box, quarter, bool(mirrored), side)
-                    worst = max(worst, float((two.box - expected).abs().max()) / side)
-        return worst
+                    box = turned_boxes(one.box, quarter, bool(mirrored), side)
+                    errors.append(_apart(two, Detections(one.label, one.score, box), side))
+        return worst(errors)
 
     module, others = _Stacked(detector), other_elements(symmetry, params.elements)
 
     def sampled() -> float:
         fields = Fields(symmetry, detector.layout.features)
-        return max(centre_error(module, fields.matrix(g), g, side, dtype=dtype) for g in others)
+        return worst(centre_error(module, fields.matrix(g), g, side, dtype=dtype) for g in others)
 
     return Case(module, partial(noise, params, dtype), exact, sampled if others else None)
+
+
+def _apart(found: Detections, expected: Detections, side: int) -> float:
+    """The largest difference of scores, and of boxes in parts of the side; 1 for other classes."""
+    if not torch.equal(found.label, expected.label):
+        return 1.0
+    scores = (found.score - expected.score).abs()
+    boxes = (found.box - expected.box).abs() / side
+    return worst([0.0, *scores.tolist(), *boxes.flatten().tolist()])
 
 
 def _on_group_convolutions(
@@ -93,7 +100,7 @@ def _on_steerable_layers(kind: str, name: str, params: LawsParams, dtype: torch.
     return _case(Detector(backbone, head), symmetry, params, dtype)
 
 
-_LAW = "boxes(g f) = g boxes(f)"
+_LAW = "found(g f) = g found(f): classes, scores, boxes"
 DETECTING = (
     Construction(
         "class and box, C4", "plane", "C4", _LAW, partial(_on_group_convolutions, "box", False)

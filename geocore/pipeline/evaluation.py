@@ -42,8 +42,18 @@ _CHOICE = 103  # the stream of the seed that says which rotation a test sample i
 
 
 def source(job: Job) -> Source:
-    """The name of the input that the trained network reads; ``UserError`` if the job lacks it."""
-    name = source_of(read_info(job.input("model")).type)
+    """The name of the input that the trained classifier reads.
+
+    Raises ``UserError`` if the job lacks it, and for a network of planar images: what is measured
+    is the answer to rotations of the sphere.
+    """
+    info = read_info(job.input("model"))
+    name = source_of(info.type)
+    if name == "projected":
+        raise UserError(
+            f"{job.stage.takes['model'].path}: {info.params.name} reads planar images; expected a "
+            "classifier on the sphere, where its answer to rotations is measured"
+        )
     if name not in job.inputs:
         raise UserError(
             f"{job.stage.takes[name].path}: is no input of {job.stage.name}; expected it among its "

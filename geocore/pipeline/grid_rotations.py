@@ -23,6 +23,9 @@ from geocore.so3.sampling import random_rotations
 __all__ = ["quarter_turns_of_grid", "sampled_rotations_of_grid"]
 
 
+_Place = tuple[int, torch.dtype, torch.device]
+
+
 class _Roll(Rotation):
     """By ``number`` quarter turns about z."""
 
@@ -47,7 +50,7 @@ class _Spectral(Rotation):
         w, *_, z = quaternion
         angle = math.degrees(2 * math.atan2(z, w)) if group == "z" else None
         super().__init__(group, number, quaternion, angle)
-        self._known: dict[int, tuple[S2Rotation, S2Rotation]] = {}
+        self._known: dict[_Place, tuple[S2Rotation, S2Rotation]] = {}
 
     def act(self, x: Tensor) -> Tensor:
         rotated: Tensor = self._at(x)[0](x)
@@ -63,11 +66,12 @@ class _Spectral(Rotation):
     def _at(self, x: Tensor) -> tuple[S2Rotation, S2Rotation]:
         """There and back, at the bandlimit of ``x``."""
         bandlimit = x.shape[1] // 2
-        if bandlimit not in self._known:
+        place = (bandlimit, x.dtype, x.device)
+        if place not in self._known:
             matrix = quaternion_to_matrix(torch.tensor(self.quaternion, dtype=torch.float64))
             there, back = (S2Rotation(bandlimit, one, x.dtype) for one in (matrix, matrix.T))
-            self._known[bandlimit] = (there.to(x.device), back.to(x.device))
-        return self._known[bandlimit]
+            self._known[place] = (there.to(x.device), back.to(x.device))
+        return self._known[place]
 
 
 def quarter_turns_of_grid(bandlimit: int) -> list[Rotation]:

@@ -14,28 +14,42 @@ import torch
 
 from geocore.config.laws import LawsParams
 from geocore.healpix.draw import write_png
-from geocore.pipeline.constructions import Construction, constructions
+from geocore.pipeline.constructions import Construction, constructions, worst
 from geocore.pipeline.stage import Job, Manifest
 from geocore.report.bar_chart import bar_chart
 from geocore.runs.atomic import replacing, write_json, write_text
 from geocore.runs.digest import digest_path
 
-__all__ = ["LawErrors", "errors", "measure"]
+__all__ = ["LawErrors", "broken", "errors", "measure"]
+
+# Of each kind of error the column of the table.
+_COLUMNS = {
+    "double": "error_float64",
+    "single": "error_float32",
+    "sampled": "error_sampled",
+    "sampled_single": "error_sampled_float32",
+}
 
 
 @dataclass(frozen=True)
 class LawErrors:
-    """Largest relative errors: to rounding in both precisions, and as far as sampling holds."""
+    """Largest relative errors, each in float64 and float32; None where a law has no such elements.
+
+    ``double`` and ``single`` over elements for which the law holds to rounding; ``sampled`` and
+    ``sampled_single`` over those for which it holds as far as sampling does.
+    """
 
     double: float | None
     single: float | None
     sampled: float | None
+    sampled_single: float | None
 
 
 def measure(job: Job) -> Manifest:
-    """Write ``metrics.json``, ``table.csv`` and ``digits.png``, all or none; return their digests.
+    """Write ``metrics.json``, ``table.csv`` and ``digits.png``, all or none.
 
-    Raises ``UserError`` where escnn is not installed.
+    Returns their digests, and ``broken``: a line for each law that ``broken`` finds. Raises
+    ``UserError`` where escnn is not installed.
     """
     params, rows = job.section(LawsParams), constructions()
     found: dict[str, LawErrors] = {}
@@ -55,6 +69,7 @@ def measure(job: Job) -> Manifest:
     return {
         "files": {path.name: digest_path(path) for path in outputs},
         "constructions": len(found),
+        "broken": broken(found, params.error_max),
     }
 
 
@@ -65,33 +80,57 @@ def errors(row: Construction, params: LawsParams) -> LawErrors:
         double=double.exact() if double.exact else None,
         single=single.exact() if single.exact else None,
         sampled=double.sampled() if double.sampled else None,
+        sampled_single=single.sampled() if single.sampled else None,
     )
 
 
+def broken(found: Mapping[str, LawErrors], error_max: float) -> list[str]:
+    """A line for each law that does not hold: by a bound in float64, by a number in any column."""
+    lines = []
+    for name, one in found.items():
+        for kind, value in vars(one).items():
+            if value is not None and not math.isfinite(value):
+                lines.append(f"laws: {name}: {_COLUMNS[kind]} is {value}; expected a finite number")
+            elif kind == "double" and value is not None and value > error_max:
+                lines.append(
+                    f"laws: {name}: {_COLUMNS[kind]} is {value:.4g}; "
+                    f"expected at most {error_max:g} (laws.error_max)"
+                )
+    return lines
+
+
 def _document(found: Mapping[str, LawErrors]) -> dict[str, Any]:
-    """``worst`` over all, and the errors of each; two digits, none where there is none."""
+    """``worst`` over all, and the errors of each; two digits, none where there is none.
+
+    What is not finite is null, and so is the worst over it.
+    """
     each = {
-        name: {kind: float(f"{v:.1e}") for kind, v in vars(one).items() if v is not None}
+        name: {kind: v for kind, v in vars(one).items() if v is not None}
         for name, one in found.items()
     }
-    kinds = ("double", "single", "sampled")
-    worst = {
-        kind: max(values)
-        for kind in kinds
-        if (values := [one[kind] for one in each.values() if kind in one])
+    kinds: dict[str, list[float]] = {}
+    for one in each.values():
+        for kind, value in one.items():
+            kinds.setdefault(kind, []).append(value)
+    return {
+        "worst": {kind: _told(worst(values)) for kind, values in kinds.items()},
+        "constructions": {
+            name: {kind: _told(value) for kind, value in one.items()} for name, one in each.items()
+        },
     }
-    return {"worst": worst, "constructions": each}
+
+
+def _told(value: float) -> float | None:
+    return float(f"{value:.1e}") if math.isfinite(value) else None
 
 
 def _table(rows: tuple[Construction, ...], found: Mapping[str, LawErrors]) -> str:
     """A row a construction; two digits of an error are more than it repeats elsewhere."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    head = ["construction", "space", "group", "law"]
-    writer.writerow([*head, "error_float64", "error_float32", "error_sampled"])
+    writer.writerow(["construction", "space", "group", "law", *_COLUMNS.values()])
     for row in rows:
-        one = found[row.name]
-        values = (one.double, one.single, one.sampled)
+        values = vars(found[row.name]).values()
         told = ["" if value is None else f"{value:.1e}" for value in values]
         writer.writerow([row.name, row.space, row.group, row.law, *told])
     return stream.getvalue()
@@ -109,4 +148,6 @@ def _chart(found: Mapping[str, LawErrors]) -> Any:
 
 
 def _digits(error: float | None) -> float | None:
-    return None if error is None else max(0.0, -math.log10(max(error, 1e-17)))
+    if error is None or not math.isfinite(error):
+        return None
+    return max(0.0, -math.log10(max(error, 1e-17)))

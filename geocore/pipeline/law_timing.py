@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import platform
-import statistics
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -17,16 +13,17 @@ from geocore.config.laws import LawsParams
 from geocore.config.timings import TimingsParams
 from geocore.pipeline.constructions import Case, constructions
 from geocore.pipeline.stage import Job, Manifest
+from geocore.pipeline.stopwatch import machine, seconds
 from geocore.runs.atomic import replacing, write_text
 from geocore.runs.digest import digest_path
 
-__all__ = ["Cost", "cost", "measure"]
+__all__ = ["ConstructionCost", "cost", "measure"]
 
-_LEAST, _CALLS = 0.02, 200  # seconds that a timing takes at least, and the most calls for that
+_LEAST = 0.02  # seconds that a timing takes at least: there are many constructions
 
 
 @dataclass(frozen=True)
-class Cost:
+class ConstructionCost:
     """Numbers that are learned, and milliseconds of a forward pass and of one with gradients."""
 
     parameters: int
@@ -40,7 +37,7 @@ def measure(job: Job) -> Manifest:
     Raises ``UserError`` where escnn is not installed.
     """
     laws, params, rows = job.section(LawsParams), job.section(TimingsParams), constructions()
-    job.note(machine={"name": platform.machine(), "threads": torch.get_num_threads()})
+    job.note(machine=machine())
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["construction", "parameters", "forward_ms", "forward_and_backward_ms"])
@@ -55,7 +52,7 @@ def measure(job: Job) -> Manifest:
     return {"files": {"table.csv": digest_path(job.output("table"))}, "constructions": len(rows)}
 
 
-def cost(case: Case, params: TimingsParams) -> Cost:
+def cost(case: Case, params: TimingsParams) -> ConstructionCost:
     """The cost of one construction on ``params.batch`` samples, medians over ``params.repeats``.
 
     With gradients the sum of the output's squares goes back to weights and input.
@@ -73,23 +70,10 @@ def cost(case: Case, params: TimingsParams) -> Cost:
         _energy(case.module(differentiable)).backward()
 
     learned = sum(parameter.numel() for parameter in case.module.parameters())
-    return Cost(learned, *(_milliseconds(call, params.repeats) for call in (forward, both)))
+    times = (seconds(call, params.repeats, at_least=_LEAST) for call in (forward, both))
+    return ConstructionCost(learned, *(1000 * taken for taken in times))
 
 
 def _energy(output: Tensor) -> Tensor:
     real = torch.view_as_real(output) if output.is_complex() else output
     return real.square().sum()
-
-
-def _milliseconds(call: Callable[[], None], repeats: int) -> float:
-    """The median; a timing is the mean over as many calls as last long enough to be timed."""
-    call()  # builds tables, asks for memory
-    calls = max(1, min(_CALLS, round(_LEAST / max(_seconds(call, 1), 1e-6))))
-    return 1000 * statistics.median(_seconds(call, calls) for _ in range(repeats))
-
-
-def _seconds(call: Callable[[], None], calls: int) -> float:
-    began = time.perf_counter()
-    for _ in range(calls):
-        call()
-    return (time.perf_counter() - began) / calls

@@ -1,12 +1,14 @@
 """``laws``: how well each construction of the survey keeps its law, in float64 and float32.
 
 The errors are roundings and samplings, so their last digits depend on the machine; no other stage
-reads them.
+reads them. A law that is broken beyond ``laws.error_max`` fails the stage, by name, when all is
+written: the pipeline of the survey has no other end.
 """
 
 from __future__ import annotations
 
 from geocore.config.laws import LawsParams
+from geocore.errors import GateError
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
 from geocore.runs.digest import digest_path
 
@@ -21,8 +23,10 @@ def make(job: Job) -> Manifest:
 
 
 def write(job: Job, manifest: Manifest) -> None:
-    """Nothing is left to write: ``make`` has written all."""
-    del job, manifest
+    """``make`` has written all; a ``GateError`` with a line for each law that is broken."""
+    del job
+    if manifest["broken"]:
+        raise GateError(*manifest["broken"])
 
 
 def whole(job: Job, manifest: Manifest) -> bool:

@@ -18,7 +18,7 @@ from geocore.groups.smooth_law import centre_error
 from geocore.groups.steerable import Layer, SteerableNetwork
 from geocore.groups.steerable_fields import Element, Feature, OnFields, Symmetry
 from geocore.measure.equivariance import equivariance_error
-from geocore.pipeline.constructions import Case, Construction
+from geocore.pipeline.constructions import Case, Construction, worst
 
 __all__ = ["PLANAR", "noise", "other_elements"]
 
@@ -65,7 +65,7 @@ def _group_convolution(n: int, reflections: bool, params: LawsParams, dtype: tor
     x, on_maps = noise(params, dtype, 2), OnGroupMaps(group)
 
     def exact() -> float:
-        return max(
+        return worst(
             _error(module, x, partial(moved, group, g), partial(on_maps.act, g)) for g in on_pixels
         )
 
@@ -78,7 +78,7 @@ def _group_convolution(n: int, reflections: bool, params: LawsParams, dtype: tor
         return centre_error(flat, matrix, element, params.image_size, dtype=dtype)
 
     def sampled() -> float:
-        return max(map(at, others))
+        return worst(map(at, others))
 
     return Case(module, partial(noise, params, dtype), exact, sampled if others else None)
 
@@ -108,14 +108,14 @@ def _steerable(
         return "invariant" if outputs else partial(on_fields.act, g)
 
     def exact() -> float:
-        return max(_error(module, x, partial(images.act, g), law(g)) for g in images)
+        return worst(_error(module, x, partial(images.act, g), law(g)) for g in images)
 
     def at(g: Element) -> float:
         matrix = None if outputs else fields.matrix(g)
         return centre_error(module, matrix, g, params.image_size, dtype=dtype)
 
     def sampled() -> float:
-        return max(map(at, others))
+        return worst(map(at, others))
 
     return Case(module, partial(noise, params, dtype), exact, sampled if others else None)
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from geocore.config.section import Section
 from geocore.data.tabletype import TableType
+from geocore.errors import UserError
 
 __all__ = ["SOURCES", "Source", "labelled_maps", "planar_images", "source_of", "table_type"]
 
@@ -20,8 +21,12 @@ SOURCES: Mapping[Source, TableType] = {
 
 
 def source_of(kind: TableType) -> Source:
-    """The name of the input that lies on the grid of ``kind``."""
-    return next(name for name, wanted in SOURCES.items() if wanted.grid == kind.grid)
+    """The name of the input that lies on the grid of ``kind``; ``UserError`` if there is none."""
+    for name, wanted in SOURCES.items():
+        if wanted.grid == kind.grid:
+            return name
+    grids = ", ".join(str(wanted.grid) for wanted in SOURCES.values())
+    raise UserError(f"a table's grid is {kind.grid}; expected one of {grids}")
 
 
 def table_type(name: Source, sections: Mapping[str, Section]) -> TableType:

@@ -28,6 +28,8 @@ class S2Rotation(nn.Module):
     ) -> None:
         super().__init__()
         rotation = torch.as_tensor(rotation).detach().cpu().double()
+        if rotation.shape != (3, 3):
+            raise ValueError(f"rotation has shape {tuple(rotation.shape)}; expected (3, 3)")
         check_rotation("rotation", rotation)
         angles = matrix_to_euler_zyz(rotation)
         self.transform = S2Transform(bandlimit, dtype=dtype)

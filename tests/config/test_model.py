@@ -112,6 +112,18 @@ def test_each_network_has_keys_of_its_own(raw: dict[str, Any], kind: type[ModelP
             {"orders": [2]},
             "model.orders is [2]; expected one entry for each of the 2",
         ),
+        (S2CNN, {"orders": [2, 2], "recompute": True}, "model.recompute is true; expected false"),
+        (
+            S2CNN,
+            {"orders": [2, 2], "activation": "tensor_product"},
+            "model.activation is tensor_product; expected relu, gelu or silu with model.orders",
+        ),
+        (
+            S2CNN,
+            {"orders": [2, 2], "bandlimits": [4, 6]},
+            "model.bandlimits is [4, 6]; expected none above the one before it with model.orders",
+        ),
+        (S2CNN, {"orders": [5, 2]}, "model.orders[0] is 5; expected at most 4, the bandlimit that"),
         (S2CNN, {"points": [8, 3]}, "model.points is [8, 3]; expected a list of three integers"),
         (S2CNN, {"oversampling": 0.5}, "model.oversampling is 0.5; expected a number at least 1"),
     ],

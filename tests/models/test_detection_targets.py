@@ -88,7 +88,10 @@ def test_no_things_and_what_is_refused() -> None:
         items_from_boxes(torch.tensor([1]), torch.tensor([[4, 0, 2, 3]]), SHAPE)
     with pytest.raises(ValueError, match=r"label and box have shapes \(1,\) and \(2, 4\)"):
         items_from_boxes(torch.tensor([1]), torch.zeros(2, 4), SHAPE)
-    with pytest.raises(ValueError, match="mask 0 is empty; expected a pixel at least"):
-        items_from_masks(torch.tensor([1]), torch.zeros(1, 4, 4, dtype=torch.bool))
+    masks = torch.ones(3, 4, 4, dtype=torch.bool)
+    masks[0], masks[2] = False, False
+    assert items_from_masks(torch.tensor([0, 7]), masks[:2]).label.tolist() == [7]
+    with pytest.raises(ValueError, match="mask 2, of label 5, is empty; expected a pixel at least"):
+        items_from_masks(torch.tensor([0, 7, 5]), masks)
     with pytest.raises(ValueError, match=r"mask is torch.float32 \(1, 4, 4\); expected bool"):
         items_from_masks(torch.tensor([1]), torch.zeros(1, 4, 4))

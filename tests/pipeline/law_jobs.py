@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from geocore.config.laws import LawsParams
 from geocore.config.timings import TimingsParams
@@ -19,9 +20,12 @@ def few() -> tuple[Construction, ...]:
     return tuple(row for row in constructions() if row.name in FEW)
 
 
-def job(root: Path, stage: Stage) -> Job:
+def job(
+    root: Path, stage: Stage, notes: dict[str, Any] | None = None, error_max: float = 1e-11
+) -> Job:
+    noted: dict[str, Any] = {} if notes is None else notes
     sections = {
-        "laws": LawsParams(image_size=13, bandlimit=4, elements=1, seed=0),
+        "laws": LawsParams(image_size=13, bandlimit=4, elements=1, seed=0, error_max=error_max),
         "timings": TimingsParams(batch=2, repeats=1),
         "runtime": RUNTIME,
     }
@@ -37,4 +41,5 @@ def job(root: Path, stage: Stage) -> Job:
         code="code",
         progress=Progress(False),
         study="studies/mine",
+        note=lambda **values: noted.update(values),
     )

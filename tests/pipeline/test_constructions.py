@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 
 from geocore.config.laws import LawsParams
 from geocore.groups.steerable_fields import Symmetry
-from geocore.pipeline.constructions import Construction, constructions
+from geocore.models.detection import Detector, Predictions
+from geocore.pipeline.constructions import Construction, constructions, worst
 from geocore.pipeline.law_measuring import errors
 from geocore.pipeline.planar_constructions import other_elements
 
-PARAMS = LawsParams(image_size=17, bandlimit=5, elements=2, seed=1)
+PARAMS = LawsParams(image_size=17, bandlimit=5, elements=2, seed=1, error_max=1e-11)
 ROWS = constructions()
 # Filters of independent weights, turned by interpolation: what steerable kernels are there for.
 ROUGH = "group convolution C8"
@@ -33,8 +36,11 @@ def test_laws_hold(row: Construction) -> None:
     if found.double is not None and found.single is not None:
         assert found.double < 1e-10
         assert 1e-9 < found.single < 1e-3  # float32 it is
-    if found.sampled is not None:
+    assert (found.sampled is None) == (found.sampled_single is None)
+    if found.sampled is not None and found.sampled_single is not None:
         assert 1e-6 < found.sampled < (1.0 if row.name == ROUGH else 0.05)
+        assert found.sampled_single == pytest.approx(found.sampled, rel=0.05, abs=1e-5)
+        assert found.sampled_single != found.sampled  # float32 it is
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -61,6 +67,65 @@ def test_a_broken_law_is_seen(name: str) -> None:
         buffer.add_(0.1 * torch.randn(buffer.shape, generator=noise, dtype=buffer.dtype))
     assert case.exact is not None
     assert case.exact() > 1e-3, key
+
+
+@pytest.mark.parametrize("name", [row.name for row in ROWS if row.name != "S2 transform"])
+def test_nan_is_not_lost(name: str) -> None:
+    """One weight, or one table, of NaN: Python's ``max`` may keep what lies before it."""
+    case = next(row for row in ROWS if row.name == name).build(PARAMS, torch.float64)
+    measures = [measure for measure in (case.exact, case.sampled) if measure is not None]
+    calls = [0]
+
+    def poison(module: torch.nn.Module, args: object, out: Tensor) -> Tensor:
+        calls[0] += 1  # the second answer alone: NaN stands in the middle of the errors
+        return out * torch.nan if calls[0] == 2 else out
+
+    case.module.register_forward_hook(poison)
+    for measure in measures:
+        calls[0] = 0
+        assert math.isnan(measure()), name
+
+
+def test_the_worst_of_errors() -> None:
+    assert worst([1e-16, 3e-16, 2e-16]) == 3e-16
+    assert math.isnan(worst([1e-16, math.nan, 2e-16]))
+    assert worst(iter([0.5, math.inf])) == math.inf
+
+
+def swapped_classes(detector: Detector) -> None:
+    """Of a turned image the first two classes are exchanged: no box moves."""
+    plain, calls = detector.forward, [0]
+
+    def forward(images: Tensor) -> Predictions:
+        found, calls[0] = plain(images), calls[0] + 1
+        classes = found.classes.clone()
+        classes[:, :2] = classes[:, :2].flip(1)
+        return found if calls[0] == 1 else found._replace(classes=classes)
+
+    detector.forward = forward  # type: ignore[method-assign]
+
+
+def surer(detector: Detector) -> None:
+    """Of a turned image all is likelier by little: the order stays, and no box moves."""
+    plain, calls = detector.forward, [0]
+
+    def forward(images: Tensor) -> Predictions:
+        found, calls[0] = plain(images), calls[0] + 1
+        logits = found.objectness + (0 if calls[0] == 1 else 0.01)
+        return found._replace(objectness=logits)
+
+    detector.forward = forward  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("breaking", [swapped_classes, surer])
+@pytest.mark.parametrize("name", ["class and box, C4", "class and mask, O2"])
+def test_classes_and_scores_are_part_of_the_law(
+    name: str, breaking: Callable[[Detector], None]
+) -> None:
+    case = next(row for row in ROWS if row.name == name).build(PARAMS, torch.float64)
+    assert case.exact is not None and case.exact() < 1e-11
+    breaking(case.module.detector)  # type: ignore[arg-type]
+    assert case.exact() > 1e-4
 
 
 def test_other_elements_permute_no_pixels() -> None:

@@ -11,9 +11,10 @@ import torch
 from geocore.camera.backproject import backproject_reference
 from geocore.data.table import IGNORED, Table
 from geocore.data.tablecamera import table_camera
+from geocore.data.tabletype import TableType
 from geocore.errors import UserError
 from geocore.healpix.grid import pixel_centres
-from geocore.pipeline.dense_grids import Crossing, DenseSplit, place_of
+from geocore.pipeline.dense_grids import Crossing, DenseSplit, areas_of, place_of
 from geocore.so3.rotation import quaternion_to_matrix
 from tests.pipeline.dense import (
     CAMERA,
@@ -149,3 +150,15 @@ def test_a_table_without_views_or_rotations(tmp_path: Path) -> None:
     split = DenseSplit(Table.open(tmp_path / "data/projected"), "val", CPU, "depth")
     assert split.views == []
     assert torch.equal(split.rotations, torch.tensor([[1.0, 0, 0, 0]]).double().expand(4, 4))
+
+
+def test_areas_of_points_and_pixels() -> None:
+    assert areas_of(MAPS).unique().tolist() == areas_of(IMAGES).unique().tolist() == [1]
+    grid = TableType(grid="driscoll-healy", height=16, width=16, channels=1, dtype="uint8")
+    areas = areas_of(grid).reshape(16, 16).double()
+    assert torch.equal(areas, areas[:, :1].expand(-1, 16))
+    # The share of rings is that of the zones between them, near enough, and exact in the sum.
+    edges = torch.linspace(0, torch.pi, 17, dtype=torch.float64).cos()
+    zones = (edges[:-1] - edges[1:]) / 2
+    assert torch.allclose(areas[:, 0] / areas[:, 0].sum(), zones, atol=2e-3)
+    assert abs(float(areas.mean()) / 2**20 - 1) < 1e-6

@@ -8,7 +8,7 @@ import json
 import math
 import shutil
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,11 @@ KIND = TableType(
 MODEL = {
     "name": "healpix_encoder", "block": "attention", "embed": 4, "depths": [1, 1],
     "heads": [1, 1], "window": 4, "mlp_ratio": 1.0, "dropout": 0.0, "position": "orbit",
+}  # fmt: skip
+SWIN: dict[str, Any] = {
+    "embed": 4, "depths": [1, 1], "heads": [1, 1], "window": 4, "mlp_ratio": 1.0, "dropout": 0.0,
+    "position": "none", "shift": "grid", "norm": "pre", "attention": "dot", "relative_bias": True,
+    "dropout_kind": "element", "attention_dropout": 0.0, "drop_path": 0.0, "checkpointing": False,
 }  # fmt: skip
 OUTPUTS = (
     "confusion.csv", "equivariance.parquet", "gates.json", "kept.csv", "metrics.json", "pictures",
@@ -330,6 +335,27 @@ def test_a_network_of_other_maps_or_classes(root: Path) -> None:
         "results/train/model.json: trained on the 3 classes ape, bee, big, cow; expected the 3 "
         "of data/healpix, ape, bee, big, cat: run train",
     )
+
+
+def test_a_classifier_of_planar_images(root: Path) -> None:
+    about = root / "results/train/model.json"
+    told = json.loads(about.read_text())
+    plane = TableType("planar", 8, 8, channels=1, dtype="float32", label_kind="class")
+    params = {**SWIN, "name": "swin"}
+    about.write_text(json.dumps(told | {"type": asdict(plane), "params": params}))
+    assert refused(root) == (
+        "results/train/model.json: swin reads planar images; expected a classifier on the sphere, "
+        "where its answer to rotations is measured",
+    )
+
+
+@pytest.mark.parametrize("params", [None, 3, []])
+def test_a_foreign_description_of_the_network(root: Path, params: Any) -> None:
+    about = root / "results/train/model.json"
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"params": params}))
+    (line,) = refused(root)
+    assert line.startswith("results/train/model.json: holds {")
+    assert line.endswith("expected what train wrote")
 
 
 def test_weights_that_are_not_finite(root: Path) -> None:

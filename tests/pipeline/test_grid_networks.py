@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
 
+from geocore.camera.models import Equidistant
+from geocore.camera.record import camera_to_dict
 from geocore.config.load import read_yaml
 from geocore.data.table import TableWriter
 from geocore.data.tabletype import Camera, TableInfo, TableType
 from geocore.errors import UserError
 from geocore.pipeline import evaluate, train
+from geocore.pipeline.depth_scores import ranged
 from geocore.pipeline.run import make, open_job
+from geocore.so3.driscoll_healy import driscoll_healy_directions
 
 ROOT = Path(__file__).parents[2]
 BANDLIMIT, COUNT, CLASSES = 6, 24, ("nothing", "bump", "ring")
@@ -30,8 +36,8 @@ MODELS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def write_table(root: Path, label_kind: str) -> None:
-    """Noise with labels, every other test sample of each view."""
+def write_table(root: Path, label_kind: str, model: dict[str, Any] | None = None) -> None:
+    """Noise with labels and depths, every other test sample of each view."""
     edge, generator = 2 * BANDLIMIT, np.random.default_rng(0)
     kind = TableType(
         grid="driscoll-healy", height=edge, width=edge, channels=1, dtype="uint8",
@@ -50,7 +56,9 @@ def write_table(root: Path, label_kind: str) -> None:
         "rotation": turn,
         "view": (place // 3 % 2).astype(np.uint8),
     }
-    camera = Camera("stereographic", 90.0, "so3")
+    if model is not None:
+        columns["depth"] = generator.uniform(1, 9, (COUNT, edge * edge)).astype(np.float32)
+    camera = Camera("stereographic", 90.0, "so3", model)
     info = TableInfo(kind, "made up", CLASSES, camera, views=("upright", "rotated"))
     folder = root / "data/driscoll_healy"
     folder.mkdir(parents=True)
@@ -59,8 +67,9 @@ def write_table(root: Path, label_kind: str) -> None:
     writer.seal(folder)
 
 
-def project(root: Path, name: str, label_kind: str) -> None:
-    write_table(root, label_kind)
+def project(root: Path, name: str, label_kind: str, camera: dict[str, Any] | None = None) -> None:
+    """With a ``camera``: of depths."""
+    write_table(root, label_kind, camera)
     for link in ("geocore", "flows", "tasks"):
         (root / link).symlink_to(ROOT / link)
     stages = read_yaml(ROOT / "dvc.yaml")
@@ -75,6 +84,8 @@ def project(root: Path, name: str, label_kind: str) -> None:
     params = {key: params[key] for key in ("train", "evaluate", "gate", "runtime")}
     params["model"] = MODELS[name]
     params["train"] |= {"task": task, "epochs": 1, "batch_size": 4}
+    if camera is not None:
+        params["train"] |= {"task": "depth", "loss": "l2", "depth_scale": "linear"}
     params["evaluate"] |= {"batch_size": 3, "rotations": 2, "samples": 4, "calibration_bins": 5}
     params["gate"] = {**dict.fromkeys(params["gate"]), "rotation_error_max": 0.2}
     params["runtime"] |= {"progress": False}
@@ -99,10 +110,12 @@ def test_classes(tmp_path: Path, name: str) -> None:
     about = json.loads((tmp_path / "results/train/model.json").read_text())
     assert about["params"] == MODELS[name]
     assert set(metrics["views"]) == {"upright", "rotated"}
-    parts = [metrics["views"][view] for view in ("upright", "rotated")]
-    assert [part["n"] for part in parts] == [4, 4]
-    mean = sum(part["accuracy"] for part in parts) / 2
-    assert metrics["test"]["accuracy"] == pytest.approx(mean)
+    told = pq.read_table(tmp_path / "results/evaluate/predictions.parquet").to_pylist()
+    for code, view in enumerate(("upright", "rotated")):
+        mine = [row for row in told if row["sample"] // 3 % 2 == code]
+        assert metrics["views"][view]["n"] == len(mine) == 4
+        assert metrics["views"][view]["nll"] == pytest.approx(fmean(row["nll"] for row in mine))
+    assert metrics["views"]["upright"]["nll"] != metrics["views"]["rotated"]["nll"]
     errors = metrics["equivariance"]["so3"]["logits"]
     gate = json.loads((tmp_path / "results/evaluate/gates.json").read_text())
     assert gate["rotation_error_max"]["value"] == errors["mean"]
@@ -122,6 +135,25 @@ def test_a_class_a_point(tmp_path: Path, name: str) -> None:
     errors = metrics["equivariance"]["so3"]["logits"]
     assert (errors["mean"] < 0.3) == (name == "s2cnn")
     assert (tmp_path / "results/evaluate/pictures/rotated.png").is_file()
+
+
+@pytest.mark.parametrize("size", [2 * BANDLIMIT, 7])
+def test_depths_lie_along_the_directions_of_the_grid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    camera = camera_to_dict(Equidistant(size, size, 3.0))
+    project(tmp_path, "cnn", "mask", camera)
+    seen = []
+
+    def noting(values: Any, targets: Any, known: Any, directions: Any) -> Any:
+        seen.append(directions)
+        return ranged(values, targets, known, directions)
+
+    monkeypatch.setattr("geocore.pipeline.dense_tally.ranged", noting)
+    _, metrics = run(tmp_path)
+    assert metrics["test"]["all"]["sphere"]["chamfer"] > 0
+    expected = driscoll_healy_directions(BANDLIMIT).flatten(0, 1)
+    assert all(torch.equal(directions, expected) for directions in seen)
 
 
 def test_a_table_that_is_no_input(tmp_path: Path) -> None:

@@ -93,3 +93,28 @@ def test_a_sample_without_labels_changes_nothing() -> None:
     assert empty["miou_of_samples"] is None
     scores.add(labelled(logits, targets, known))
     assert scores.summary()["miou_of_samples"] == scores.summary()["miou"]
+
+
+def test_iou_is_by_area() -> None:
+    logits, targets, known = pixels(2)
+    areas = torch.arange(len(targets)) + 1
+    scores = SegmentationScores(CLASSES, [], 5)
+    own = scores.add(labelled(logits, targets, known, areas))
+    counted = (targets != IGNORED) & known
+    # An area is so many pixels alike.
+    often = areas[counted]
+    predicted, labels = (
+        values.repeat_interleave(often)
+        for values in (logits[counted].argmax(dim=1), targets[counted].long())
+    )
+    confusion = pixel_confusion(predicted, labels, 4)
+    found = scores.summary()
+    assert list(found["iou"].values()) == class_iou(confusion).nan_to_num(0).tolist()
+    assert found["accuracy"] == own["accuracy"]
+    assert found["accuracy"] == float((predicted == labels).double().mean())
+    assert found["n"] == own["n"] == int(counted.sum()), "which still counts pixels"
+    alike = SegmentationScores(CLASSES, [], 5)
+    alike.add(labelled(logits, targets, known, torch.full_like(areas, 7)))
+    plain = SegmentationScores(CLASSES, [], 5)
+    plain.add(labelled(logits, targets, known))
+    assert alike.summary() == plain.summary()

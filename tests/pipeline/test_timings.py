@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from geocore.pipeline import law_timing
 from geocore.pipeline.run import make, whole
+from geocore.pipeline.stopwatch import machine
 from geocore.pipeline.timings import STAGE
 from tests.pipeline.law_jobs import FEW, few, job
 
 
 def test_costs_are_written_and_never_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(law_timing, "constructions", few)
-    here = job(tmp_path, STAGE)
+    notes: dict[str, Any] = {}
+    here = job(tmp_path, STAGE, notes)
     make(here)
+    assert notes["machine"] == machine()
     assert not whole(here)
     with (tmp_path / "studies/mine/results/timings/table.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from geocore.data.tabletype import TableType
+from geocore.errors import UserError
 from geocore.pipeline.types import SOURCES, labelled_maps, planar_images, source_of
 from tests.models.encoders import kind
 
@@ -22,6 +23,14 @@ def test_kernels_take_nested_maps_with_a_class_each() -> None:
 def test_cameras_take_planar_images_of_any_size() -> None:
     assert TableType("planar", 3, 4, channels=3).mismatches(planar_images({})) == []
     assert kind().mismatches(planar_images({})) == ["grid is healpix; expected planar"]
+
+
+def test_no_network_reads_a_lattice() -> None:
+    with pytest.raises(UserError) as error:
+        source_of(TableType(grid="lattice"))
+    assert str(error.value) == (
+        "a table's grid is lattice; expected one of healpix, planar, driscoll-healy"
+    )
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -74,11 +74,23 @@ def test_many_series_have_room_and_are_told_apart() -> None:
     assert many.shape[0] > few.shape[0] and many.shape[1] == few.shape[1]
     for picture in (few, many):
         assert (picture[:, [0, 1, -2, -1]] == 255).all(), "something touches the border"
-    solid, dashed = (
-        line_chart({**marks, "z": curve((1, 50.0), (10, 50.0))}, "t", "n", "y") if n else many
-        for n in range(2)
-    )
-    assert not np.array_equal(solid, dashed)
+
+
+def test_series_beyond_the_colours_are_dashed() -> None:
+    """The same points as series 0 and as series 7, which has its colour again."""
+    level, elsewhere = curve((1, 1.0), (100, 1.0)), curve((1, 0.0), (100, 0.0))
+    inked = []
+    for number in (0, 7):
+        marks = {f"{n}": level if n == number else elsewhere for n in range(8)}
+        picture = line_chart(marks, "t", "n", "y")
+        drawn = pixels_of(picture, BLUE)
+        row = drawn[:, 0].min()  # the upper edge of whatever lies highest, of one colour
+        near = drawn[drawn[:, 0] < row + 40]
+        middle = near[np.abs(near[:, 1] - picture.shape[1] / 2) < 150, 1]
+        inked.append(len(np.unique(middle)))
+    solid, dashed = inked
+    assert solid == 299, "a line without gaps"
+    assert 0.3 * solid < dashed < 0.7 * solid, "gaps as long as dashes"
 
 
 @pytest.mark.parametrize(

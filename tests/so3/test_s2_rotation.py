@@ -54,5 +54,7 @@ def test_a_quarter_turn_about_z_rolls_the_columns() -> None:
 def test_what_it_refuses() -> None:
     with pytest.raises(ValueError, match="rotation"):
         S2Rotation(4, 2 * torch.eye(3))
+    with pytest.raises(ValueError, match=r"rotation has shape \(2, 3, 3\); expected \(3, 3\)"):
+        S2Rotation(4, torch.eye(3).expand(2, 3, 3))
     with pytest.raises(ValueError, match="samples has shape"):
         S2Rotation(4, torch.eye(3))(torch.zeros(1, 6, 6, 1))

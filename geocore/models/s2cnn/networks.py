@@ -44,7 +44,8 @@ class Layout:
     ``orders`` (one entry a layer) keeps the orders ``|n| < orders[i]`` in the last angle alone:
     signals of a few directions at each point of a sphere (``steered.py``), many times cheaper. Then
     ``bandlimits`` must not grow, and nothing is recomputed. ``oversampling`` is then that of
-    ``SteeredActivation``.
+    ``SteeredActivation``, and as what a layer reads is cut to its own bandlimit before, ``b`` is
+    that one for the kernels of all layers but the first.
     """
 
     bandlimit: int

@@ -149,7 +149,7 @@ class SteeredActivation(nn.Module):
     """``f -> fn(f)`` on SO(3), cut at ``bandlimits[1]`` and ``orders[1]``.
 
     ``(m, n, part, l, channel, batch)`` to the same. As ``SO3Activation``, it is as equivariant as
-    the grid is fine: of what lies beyond the grid's bandlimit ``B``, degrees from ``2B - b'`` on
+    the grid is fine: of what lies beyond the grid's bandlimit ``B``, degrees above ``2B - b'``
     fold back into the ``b'`` that are kept, and so do orders in gamma. So ``B`` is
     ``ceil(oversampling (b + b') / 2)``, at least both, with ``ceil(oversampling (N + N'))`` turns;
     a signal of one order has one turn. Training finds what the grid leaves: a classifier of upright
