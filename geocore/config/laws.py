@@ -16,7 +16,7 @@ Size = Annotated[
 
 
 class LawsParams(Section):
-    """``laws``: how large images and bandlimits are, how many elements are tried, the seed, the bound."""
+    """``laws``: sizes and bandlimits, how many elements are tried, the seed, the bound."""
 
     title: ClassVar[str] = "laws"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import torch
@@ -64,12 +65,17 @@ def _case(detector: Detector, symmetry: Symmetry, params: LawsParams, dtype: tor
 
 
 def _apart(found: Detections, expected: Detections, side: int) -> float:
-    """The largest difference of scores, and of boxes in parts of the side; 1 for other classes."""
+    """The largest difference of scores, and of boxes in parts of the side; 1 for other classes.
+
+    NaN where nothing is found in either: nothing is measured then, and scores of NaN find nothing.
+    """
     if not torch.equal(found.label, expected.label):
         return 1.0
+    if len(found.label) == 0:
+        return math.nan
     scores = (found.score - expected.score).abs()
     boxes = (found.box - expected.box).abs() / side
-    return worst([0.0, *scores.tolist(), *boxes.flatten().tolist()])
+    return worst([*scores.tolist(), *boxes.flatten().tolist()])
 
 
 def _on_group_convolutions(

@@ -16,7 +16,7 @@ class Work:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, usual: float, *slow: int) -> None:
         self.usual, self.slow, self.calls, self.now = usual, slow, 0, 0.0
-        monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr("geocore.pipeline.stopwatch.time.perf_counter", lambda: self.now)
 
     def __call__(self) -> None:
         self.calls += 1
