@@ -37,15 +37,13 @@ class Layout:
 
     ``features`` and ``bandlimits`` are those of the layers on SO(3), the first of which lifts from
     the sphere. A kernel reaches ``min(pi, reach pi / b)`` from the identity, where ``b`` is the
-    bandlimit of what it reads; 6.19 is the published one for every layer. ``activation`` is a
+    bandlimit of the layer before; 6.19 is the published one for every layer. ``activation`` is a
     function on a grid ``oversampling`` times finer, or ``"tensor_product"``. ``norm`` stands after
     each convolution. ``recompute`` saves memory for time (``SO3Activation``).
 
     ``orders`` (one entry a layer) keeps the orders ``|n| < orders[i]`` in the last angle alone:
     signals of a few directions at each point of a sphere (``steered.py``), many times cheaper. Then
-    ``bandlimits`` must not grow, and nothing is recomputed. ``oversampling`` is then that of
-    ``SteeredActivation``, and as what a layer reads is cut to its own bandlimit before, ``b`` is
-    that one for the kernels of all layers but the first.
+    ``bandlimits`` must not grow, and nothing is recomputed.
     """
 
     bandlimit: int
@@ -171,7 +169,7 @@ class _S2CNN(nn.Module):
                 layers.append(LiftedActivation(lift, norm, activation))
                 continue
             inner = (features[i - 1], width, band, (orders[i - 1], order))
-            kernel = layout.so3_kernel(band)
+            kernel = layout.so3_kernel(bands[i - 1])
             layers.append(
                 SteeredConvolution(*inner, kernel, bias=plain, gain=layout.gain, dtype=dtype)
             )

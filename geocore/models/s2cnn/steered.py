@@ -148,12 +148,12 @@ class SteeredTransform(nn.Module):
 class SteeredActivation(nn.Module):
     """``f -> fn(f)`` on SO(3), cut at ``bandlimits[1]`` and ``orders[1]``.
 
-    ``(m, n, part, l, channel, batch)`` to the same. As ``SO3Activation``, it is as equivariant as
-    the grid is fine: of what lies beyond the grid's bandlimit ``B``, degrees above ``2B - b'``
-    fold back into the ``b'`` that are kept, and so do orders in gamma. So ``B`` is
-    ``ceil(oversampling (b + b') / 2)``, at least both, with ``ceil(oversampling (N + N'))`` turns;
-    a signal of one order has one turn. Training finds what the grid leaves: a classifier of upright
-    digits on a coarse grid came to tell some of them by their pose.
+    ``(m, n, part, l, channel, batch)`` to the same. As equivariant as the grid is fine, which is
+    ``SO3Activation``'s: ``ceil(oversampling max(b, b'))``, and twice ``ceil(oversampling max(N,
+    N'))`` turns; a signal of one order has one turn. Of what lies beyond the grid's bandlimit ``B``
+    degrees above ``2B - b'`` fold back into the ``b'`` that are kept, and training finds them: on
+    grids of ``oversampling (b + b') / 2``, hardly finer than ``b`` where only the mean is read, a
+    classifier of upright digits came to tell a tenth of them by their pose.
 
     Raises ``ValueError`` for another ``fn``, an oversampling below 1 and coefficients of another
     shape.
@@ -174,9 +174,8 @@ class SteeredActivation(nn.Module):
         if not oversampling >= 1:
             raise ValueError(f"oversampling is {oversampling}; expected at least 1")
         self.fn = fn
-        sampling = max(*bandlimits, math.ceil(oversampling * sum(bandlimits) / 2))
-        most = 2 * max(orders) - 1
-        turns = max(most, math.ceil(oversampling * sum(orders))) if most > 1 else 1
+        sampling = math.ceil(oversampling * max(bandlimits))
+        turns = 2 * math.ceil(oversampling * max(orders)) if max(orders) > 1 else 1
         self.to_grid, self.from_grid = (
             SteeredTransform(b, n, grid, sampling=sampling, turns=turns, dtype=dtype)
             for b, n in zip(bandlimits, orders, strict=True)

@@ -102,6 +102,11 @@ class LiftedActivation(nn.Module):
         self, lift: SteeredLift, norm: SteeredNorm | None, activation: SteeredActivation
     ) -> None:
         super().__init__()
+        if norm is not None and lift.bias is not None:
+            raise ValueError("lift has a bias; expected none before a norm, which has its own")
+        if lift.degrees != activation.to_grid.bandlimit:
+            found = f"{lift.degrees} and {activation.to_grid.bandlimit}"
+            raise ValueError(f"lift and activation have bandlimits {found}; expected one")
         self.lift, self.norm, self.activation = lift, norm, activation
 
     def forward(self, coefficients: Tensor) -> Tensor:

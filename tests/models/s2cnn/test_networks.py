@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from geocore.models.s2cnn.activation import SO3Activation
+from geocore.models.s2cnn.kernels import KernelGrid
 from geocore.models.s2cnn.networks import Layout, S2CNNClassifier, S2CNNSegmenter
 from geocore.models.s2cnn.norm import mean_square
 from geocore.so3.s2_transform import S2Transform
@@ -109,6 +110,20 @@ def test_all_orders_kept_is_the_same_network() -> None:
         one.data.copy_(other.data)
     x = S2Transform(4, dtype=DOUBLE).inverse(signal_s2(2, 1, bandlimit=4)).movedim(1, -1)
     torch.testing.assert_close(few(x), whole(x), atol=1e-12, rtol=0)
+
+
+def test_kernels_are_those_of_all_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    plain = Layout.so3_kernel
+
+    def noted(self: Layout, bandlimit: int) -> KernelGrid:
+        asked.append(bandlimit)
+        return plain(self, bandlimit)
+
+    monkeypatch.setattr(Layout, "so3_kernel", noted)
+    for orders in (None, (2, 2, 1)):
+        S2CNNSegmenter(Layout(8, (3, 4, 2), (6, 4, 3), orders=orders))
+    assert asked == 2 * [6, 4, 3], "two convolutions, and the way back to the sphere"
 
 
 def test_linear_parts_are_exact() -> None:

@@ -65,14 +65,16 @@ def test_the_activation_is_that_of_all_orders_cut() -> None:
     torch.testing.assert_close(layer(to_steered(f, 4)), to_steered(whole(f), 4), atol=1e-13, rtol=0)
 
 
-def test_the_grid_is_as_fine_as_what_is_read_needs() -> None:
+def test_the_grid_is_that_of_all_orders() -> None:
     shapes = [
         SteeredActivation("relu", bands, orders, oversampling=o).to_grid.grid_shape
         for bands, orders, o in (
             ((16, 12), (3, 3), 1.5), ((8, 1), (1, 1), 1.5), ((8, 8), (3, 1), 1.0),
         )
     ]  # fmt: skip
-    assert shapes == [(42, 9, 21), (16, 1, 8), (16, 5, 8)]
+    assert shapes == [(48, 10, 24), (24, 1, 12), (16, 6, 8)]
+    whole = SO3Activation("relu", 16, 12, oversampling=1.5).to_grid.grid_shape  # beta first
+    assert (whole[0], whole[1]) == (48, 48)
 
 
 # What one activation costs in equivariance, full band: the grid of twice the bandlimit.

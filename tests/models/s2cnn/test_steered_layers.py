@@ -92,6 +92,11 @@ def test_gradients() -> None:
 
 
 def test_bad_input_is_told_in_a_line() -> None:
+    activation = SteeredActivation("silu", (6, 4), (3, 2), dtype=DOUBLE)
+    with pytest.raises(ValueError, match="lift has a bias; expected none before a norm"):
+        LiftedActivation(lift(), SteeredNorm(4, 6), activation)
+    with pytest.raises(ValueError, match="have bandlimits 6 and 5; expected one"):
+        LiftedActivation(lift(), None, SteeredActivation("silu", (5, 4), (3, 2)))
     with pytest.raises(ValueError, match=r"coefficients has shape \(1, 2, 5, 5\); expected"):
         lift()(signal_s2(1, 2, bandlimit=5))
     layer = SteeredConvolution(3, 4, 6, (2, 2), so3_kernel_grid(0.8))
