@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from geocore.config.runtime import RuntimeParams
 from geocore.config.section import Section
 from geocore.data.table import TableWriter
 from geocore.data.tabletype import TableInfo, TableType
+from geocore.pipeline.inputs import located
 from geocore.pipeline.progress import Progress
 from geocore.pipeline.stage import Job, Manifest, Stage
 from geocore.runs.store import Store
 
-__all__ = ["blobs", "results_of", "run_stage", "stage_job", "write_raw"]
+__all__ = ["blobs", "results_of", "run_stage", "stage_job", "study_job", "write_raw"]
 
 PROJECT = {
     "projection": "stereographic", "angle_of_view": 100.0, "colatitude": 90.0, "longitude": 45.0,
@@ -46,6 +48,36 @@ def stage_job(stage: Stage, root: Path, **changes: Any) -> Job:
         key="key",
         code="code",
         progress=Progress(False),
+    )
+
+
+def study_job(
+    stage: Stage,
+    root: Path,
+    *sections: Section,
+    deps: Sequence[str] = (),
+    notes: dict[str, Any] | None = None,
+) -> Job:
+    """What ``stage`` is handed in ``root/studies/mine``, whose deps list ``deps``.
+
+    What the job notes goes to ``notes``.
+    """
+    noted: dict[str, Any] = {} if notes is None else notes
+    named = {section.title: section for section in (*sections, RUNTIME)}
+    return Job(
+        stage=stage,
+        root=root,
+        sections=named,
+        values={},
+        inputs={},
+        store=Store(root / "store"),
+        work=root / "work",
+        key="0" * 32,
+        code="code",
+        progress=Progress(False),
+        study="studies/mine",
+        places=located(stage.takes, "studies/mine", deps, named),
+        note=lambda **values: noted.update(values),
     )
 
 

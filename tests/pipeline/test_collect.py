@@ -11,11 +11,8 @@ import pytest
 from geocore.config.collect import CollectParams
 from geocore.errors import UserError
 from geocore.pipeline.collect import STAGE
-from geocore.pipeline.inputs import located
-from geocore.pipeline.progress import Progress
 from geocore.pipeline.stage import Job
-from geocore.runs.store import Store
-from tests.pipeline.stages import RUNTIME
+from tests.pipeline.stages import study_job
 
 MIOU = {
     "segmentation/swin": 0.5,
@@ -43,21 +40,7 @@ def job(root: Path, metrics: dict[str, float | None] = MIOU, **changes: Any) -> 
             (folder / path).write_text(text)
             deps.append(f"studies/mine/{name}/{path}")
     values = {"figures": ("test.miou",), "baseline": "swin", "against": (), **changes}
-    sections = {"collect": CollectParams(**values), "runtime": RUNTIME}
-    return Job(
-        stage=STAGE,
-        root=root,
-        sections=sections,
-        values={},
-        inputs={},
-        store=Store(root / "store"),
-        work=root / "work",
-        key="key",
-        code="code",
-        progress=Progress(False),
-        study="studies/mine",
-        places=located(STAGE.takes, "studies/mine", deps, sections),
-    )
+    return study_job(STAGE, root, CollectParams(**values), deps=deps)
 
 
 def made(root: Path, **changes: Any) -> dict[str, Any]:

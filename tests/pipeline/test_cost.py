@@ -19,16 +19,13 @@ from geocore.models.registry import ModelInfo
 from geocore.pipeline import costing
 from geocore.pipeline.cost import STAGE
 from geocore.pipeline.costing import network_cost, networks
-from geocore.pipeline.inputs import located
-from geocore.pipeline.progress import Progress
 from geocore.pipeline.run import make, whole
 from geocore.pipeline.stage import Job
 from geocore.pipeline.stopwatch import machine
-from geocore.runs.store import Store
 from tests.models.encoders import kind as nested
 from tests.models.encoders import model_params
 from tests.models.swins import planar, swin_params
-from tests.pipeline.stages import RUNTIME
+from tests.pipeline.stages import study_job
 
 CPU = torch.device("cpu")
 PARAMS = CostParams(batch_sizes=(1, 3), repeats=2, train_batch=2)
@@ -59,23 +56,7 @@ def job(root: Path, infos: dict[str, ModelInfo], notes: dict[str, Any] | None = 
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(about.to_json()))
         deps.append(path.relative_to(root).as_posix())
-    sections = {"cost": PARAMS, "runtime": RUNTIME}
-    noted: dict[str, Any] = {} if notes is None else notes
-    return Job(
-        stage=STAGE,
-        root=root,
-        sections=sections,
-        values={},
-        inputs={},
-        store=Store(root / "store"),
-        work=root / "work",
-        key="0" * 32,
-        code="code",
-        progress=Progress(False),
-        study="studies/mine",
-        places=located(STAGE.takes, "studies/mine", deps, sections),
-        note=lambda **values: noted.update(values),
-    )
+    return study_job(STAGE, root, PARAMS, deps=deps, notes=notes)
 
 
 def test_what_differs_in_data_or_seed_alone_is_one_network() -> None:

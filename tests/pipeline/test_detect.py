@@ -24,11 +24,9 @@ from geocore.pipeline.detect_learning import (
     train,
     turned,
 )
-from geocore.pipeline.progress import Progress
 from geocore.pipeline.run import make, whole
 from geocore.pipeline.stage import Job
-from geocore.runs.store import Store
-from tests.pipeline.stages import RUNTIME
+from tests.pipeline.stages import study_job
 
 Found = tuple[Tensor, Tensor, Tensor]
 PARAMS = DetectParams(
@@ -42,19 +40,7 @@ def drawn(kind: str, split: str = "train", params: DetectParams = PARAMS) -> Can
 
 
 def job(root: Path) -> Job:
-    return Job(
-        stage=STAGE,
-        root=root,
-        sections={"detect": PARAMS, "runtime": RUNTIME},
-        values={},
-        inputs={},
-        store=Store(root / "store"),
-        work=root / "work",
-        key="0" * 32,
-        code="code",
-        progress=Progress(False),
-        study="studies/mine",
-    )
+    return study_job(STAGE, root, PARAMS)
 
 
 def inside(image: Tensor, items: Items) -> float:
