@@ -37,7 +37,8 @@ from torch import Tensor, nn
 from geocore.models.s2cnn.activation import S2Activation, SO3Activation
 from geocore.models.s2cnn.convolution import S2Convolution, SO3Convolution
 from geocore.models.s2cnn.kernels import s2_kernel_grid, so3_kernel_grid
-from geocore.models.s2cnn.networks import Layout, S2CNNClassifier
+from geocore.models.s2cnn.layout import Layout
+from geocore.models.s2cnn.networks import S2CNNClassifier
 from geocore.models.s2cnn.pooling import SO3ToS2
 from geocore.so3.orders import all_orders
 from geocore.so3.wigner import wigner_D

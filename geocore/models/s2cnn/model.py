@@ -10,7 +10,8 @@ from geocore.config.model import S2cnnParams
 from geocore.data.tabletype import TableType
 from geocore.errors import UserError
 from geocore.models.grid_input import grid_of
-from geocore.models.s2cnn.networks import Layout, S2CNNClassifier, S2CNNSegmenter
+from geocore.models.s2cnn.layout import Layout
+from geocore.models.s2cnn.networks import S2CNNClassifier, S2CNNSegmenter
 
 __all__ = ["S2CNN"]
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from geocore.models.grid_input import check_samples
 from geocore.models.initial import initialise
-from geocore.models.s2cnn.activation import ActivationName, GridName, SO3Activation, second_moment
+from geocore.models.s2cnn.activation import SO3Activation
 from geocore.models.s2cnn.convolution import S2Convolution, SO3Convolution
-from geocore.models.s2cnn.kernels import KernelGrid, s2_kernel_grid, so3_kernel_grid
+from geocore.models.s2cnn.layout import Layout
 from geocore.models.s2cnn.norm import EquivariantNorm
 from geocore.models.s2cnn.pooling import SO3Invariant, SO3ToS2
 from geocore.models.s2cnn.steered import SteeredActivation, from_steered
@@ -28,98 +25,7 @@ from geocore.models.s2cnn.steered_layers import (
 from geocore.models.s2cnn.tensor_product import TensorProduct
 from geocore.so3.s2_transform import S2Transform
 
-__all__ = ["Layout", "S2CNNClassifier", "S2CNNSegmenter"]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What an S2CNN is made of: its layers, their kernels, what stands between them.
-
-    ``features`` and ``bandlimits`` are those of the layers on SO(3), the first of which lifts from
-    the sphere. A kernel reaches ``min(pi, reach pi / b)`` from the identity, where ``b`` is the
-    bandlimit of the layer before; 6.19 is the published one for every layer. ``activation`` is a
-    function on a grid ``oversampling`` times finer, or ``"tensor_product"``. ``norm`` stands after
-    each convolution. ``recompute`` saves memory for time (``SO3Activation``).
-
-    ``orders`` (one entry a layer) keeps the orders ``|n| < orders[i]`` in the last angle alone:
-    signals of a few directions at each point of a sphere (``steered.py``), many times cheaper. Then
-    ``bandlimits`` must not grow, and nothing is recomputed.
-    """
-
-    bandlimit: int
-    features: tuple[int, ...]
-    bandlimits: tuple[int, ...]
-    activation: ActivationName | Literal["tensor_product"] = "relu"
-    oversampling: float = 2.0
-    sampling: GridName = "driscoll-healy"
-    norm: Literal["none", "sample", "channel"] = "none"
-    kernel: Literal["distinct", "published"] = "distinct"
-    points: tuple[int, int, int] = (8, 3, 8)
-    reach: float = 6.19
-    recompute: bool = False
-    orders: tuple[int, ...] | None = None
-
-    def __post_init__(self) -> None:
-        if not self.features or len(self.features) != len(self.bandlimits):
-            found = f"{len(self.features)} and {len(self.bandlimits)} entries"
-            raise ValueError(f"features and bandlimits have {found}; expected as many, at least 1")
-        for name in ("features", "bandlimits"):
-            if min(getattr(self, name)) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected positive integers")
-        if self.bandlimit < 1:
-            raise ValueError(f"bandlimit is {self.bandlimit}; expected a positive integer")
-        if self.norm not in ("none", "sample", "channel"):
-            raise ValueError(f"norm is {self.norm!r}; expected 'none', 'sample' or 'channel'")
-        if self.orders is not None:
-            self._check_orders(self.orders)
-
-    def _check_orders(self, orders: tuple[int, ...]) -> None:
-        bands = self.bandlimits
-        if len(orders) != len(bands):
-            raise ValueError(f"orders has {len(orders)} entries; expected {len(bands)}")
-        # What a layer reads of the one before must hold its orders.
-        if any(not 1 <= n <= b for n, b in zip(orders, [*bands[1:], bands[-1]], strict=True)):
-            raise ValueError(f"orders is {orders}; expected 1 to the bandlimit that the next reads")
-        if any(later > earlier for earlier, later in pairwise([self.bandlimit, *bands])):
-            raise ValueError(f"bandlimits is {bands} with orders; expected none to grow")
-        if self.activation == "tensor_product":
-            raise ValueError("activation is 'tensor_product' with orders; expected a function")
-        if self.recompute:
-            raise ValueError("recompute is True with orders; expected False")
-
-    @classmethod
-    def published_segmenter(cls) -> Layout:
-        """The segmentation network of 2202.03990: 204,073 parameters with 11 classes."""
-        return cls(
-            bandlimit=50,
-            features=(11, 12, 13, 14, 13, 12, 11),
-            bandlimits=(42, 35, 27, 20, 27, 35, 42),
-            kernel="published",
-            oversampling=1.0,
-        )
-
-    def s2_kernel(self) -> KernelGrid:
-        return s2_kernel_grid(self._max_beta(self.bandlimit), *self.points[:2])
-
-    def so3_kernel(self, bandlimit: int) -> KernelGrid:
-        return so3_kernel_grid(self._max_beta(bandlimit), *self.points, grid=self.kernel)
-
-    @property
-    def gain(self) -> float:
-        """What a convolution makes up for of the activation before it."""
-        if self.activation == "tensor_product":
-            return 1.0
-        return 1 / second_moment(self.activation)
-
-    @property
-    def function(self) -> ActivationName:
-        """The activation where it is a function of the values."""
-        if self.activation == "tensor_product":
-            raise ValueError("activation is 'tensor_product'; expected a function")
-        return self.activation
-
-    def _max_beta(self, bandlimit: int) -> float:
-        return min(math.pi, self.reach * math.pi / bandlimit)
+__all__ = ["S2CNNClassifier", "S2CNNSegmenter"]
 
 
 class _S2CNN(nn.Module):
@@ -128,75 +34,13 @@ class _S2CNN(nn.Module):
     def __init__(self, layout: Layout, channels: int, last: int, dtype: torch.dtype) -> None:
         super().__init__()
         self.layout, self.channels = layout, channels
-        if layout.orders is not None:
-            self._steer(layout.orders, last, dtype)
-            return
-        self.analysis = S2Transform(layout.bandlimit, "driscoll-healy", dtype=dtype)
-        bands, features = layout.bandlimits, layout.features
-        # Of an activation, the degrees that the next layer reads.
-        read = [min(one, two) for one, two in pairwise([*bands, last])]
-        layers: list[nn.Module] = [
-            S2Convolution(
-                channels, features[0], layout.bandlimit, bands[0], layout.s2_kernel(), dtype=dtype
-            )
-        ]
-        layers += self._between(0, read[0], dtype)
-        for i in range(1, len(bands)):
-            kernel = layout.so3_kernel(bands[i - 1])
-            sizes = (features[i - 1], features[i], read[i - 1], bands[i])
-            layers.append(SO3Convolution(*sizes, kernel, gain=layout.gain, dtype=dtype))
-            layers += self._between(i, read[i], dtype)
-        self.layers = nn.Sequential(*layers)
-
-    def _steer(self, orders: tuple[int, ...], last: int, dtype: torch.dtype) -> None:
-        """The same layers on signals of few orders."""
-        layout = self.layout
-        bands, features, plain = layout.bandlimits, layout.features, layout.norm == "none"
-        self.analysis = S2Transform(
-            bands[0], "driscoll-healy", sampling=layout.bandlimit, dtype=dtype
-        )
-        read = [*bands[1:], min(last, bands[-1])]
-        layers: list[nn.Module] = []
-        for i, (band, order, width) in enumerate(zip(bands, orders, features, strict=True)):
-            activation = SteeredActivation(
-                layout.function, (band, read[i]), (order, min(order, read[i])),
-                oversampling=layout.oversampling, grid=layout.sampling, dtype=dtype,
-            )  # fmt: skip
-            norm = None if plain else SteeredNorm(width, band, layout.norm, dtype=dtype)
-            if not i:
-                sizes = (self.channels, width, band, order)
-                lift = SteeredLift(*sizes, layout.s2_kernel(), bias=plain, dtype=dtype)
-                layers.append(LiftedActivation(lift, norm, activation))
-                continue
-            inner = (features[i - 1], width, band, (orders[i - 1], order))
-            kernel = layout.so3_kernel(bands[i - 1])
-            layers.append(
-                SteeredConvolution(*inner, kernel, bias=plain, gain=layout.gain, dtype=dtype)
-            )
-            layers += [activation] if norm is None else [norm, activation]
-        self.layers = nn.Sequential(*layers)
-
-    def _between(self, i: int, out: int, dtype: torch.dtype) -> list[nn.Module]:
-        layout = self.layout
-        channels, band = layout.features[i], layout.bandlimits[i]
-        between: list[nn.Module] = []
-        if layout.norm != "none":
-            between.append(EquivariantNorm(channels, layout.norm, dtype=dtype))
-        if layout.activation == "tensor_product":
-            between.append(TensorProduct(channels, channels, band, out, dtype=dtype))
+        # With few orders, of the input the degrees alone that the first layer reads.
+        band = layout.bandlimit if layout.orders is None else layout.bandlimits[0]
+        self.analysis = S2Transform(band, "driscoll-healy", sampling=layout.bandlimit, dtype=dtype)
+        if layout.orders is None:
+            self.layers = nn.Sequential(*_layers(layout, channels, last, dtype))
         else:
-            between.append(
-                SO3Activation(
-                    layout.activation,
-                    band,
-                    out,
-                    oversampling=layout.oversampling,
-                    grid=layout.sampling,
-                    recompute=layout.recompute,
-                    dtype=dtype,
-                )
-            )
-        return between
+            self.layers = nn.Sequential(*_steered(layout, layout.orders, channels, last, dtype))
 
     def features(self, x: Tensor) -> Tensor:
         """``(batch, 2b, 2b, channels)`` -> coefficients on SO(3) after the last activation."""
@@ -270,3 +114,66 @@ class S2CNNSegmenter(_S2CNN):
     def forward(self, x: Tensor) -> Tensor:
         coefficients: Tensor = self.to_sphere(self.features(x))
         return self.synthesis.inverse(coefficients).movedim(1, -1)
+
+
+def _layers(layout: Layout, channels: int, last: int, dtype: torch.dtype) -> list[nn.Module]:
+    """On all orders; ``last`` is how many degrees are read of the last activation."""
+    bands, features = layout.bandlimits, layout.features
+    # Of an activation, the degrees that the next layer reads.
+    read = [min(one, two) for one, two in pairwise([*bands, last])]
+    lift = (channels, features[0], layout.bandlimit, bands[0], layout.s2_kernel())
+    layers: list[nn.Module] = [S2Convolution(*lift, dtype=dtype)]
+    layers += _between(layout, 0, read[0], dtype)
+    for i in range(1, len(bands)):
+        kernel = layout.so3_kernel(bands[i - 1])
+        sizes = (features[i - 1], features[i], read[i - 1], bands[i])
+        layers.append(SO3Convolution(*sizes, kernel, gain=layout.gain, dtype=dtype))
+        layers += _between(layout, i, read[i], dtype)
+    return layers
+
+
+def _between(layout: Layout, i: int, out: int, dtype: torch.dtype) -> list[nn.Module]:
+    channels, band = layout.features[i], layout.bandlimits[i]
+    between: list[nn.Module] = []
+    if layout.norm != "none":
+        between.append(EquivariantNorm(channels, layout.norm, dtype=dtype))
+    if layout.activation == "tensor_product":
+        between.append(TensorProduct(channels, channels, band, out, dtype=dtype))
+    else:
+        between.append(
+            SO3Activation(
+                layout.activation,
+                band,
+                out,
+                oversampling=layout.oversampling,
+                grid=layout.sampling,
+                recompute=layout.recompute,
+                dtype=dtype,
+            )
+        )
+    return between
+
+
+def _steered(
+    layout: Layout, orders: tuple[int, ...], channels: int, last: int, dtype: torch.dtype
+) -> list[nn.Module]:
+    """The same layers on signals of few orders."""
+    bands, features, plain = layout.bandlimits, layout.features, layout.norm == "none"
+    read = [*bands[1:], min(last, bands[-1])]
+    layers: list[nn.Module] = []
+    for i, (band, order, width) in enumerate(zip(bands, orders, features, strict=True)):
+        activation = SteeredActivation(
+            layout.function, (band, read[i]), (order, min(order, read[i])),
+            oversampling=layout.oversampling, grid=layout.sampling, dtype=dtype,
+        )  # fmt: skip
+        norm = None if plain else SteeredNorm(width, band, layout.norm, dtype=dtype)
+        if not i:
+            sizes = (channels, width, band, order)
+            lift = SteeredLift(*sizes, layout.s2_kernel(), bias=plain, dtype=dtype)
+            layers.append(LiftedActivation(lift, norm, activation))
+            continue
+        inner = (features[i - 1], width, band, (orders[i - 1], order))
+        kernel = layout.so3_kernel(bands[i - 1])
+        layers.append(SteeredConvolution(*inner, kernel, bias=plain, gain=layout.gain, dtype=dtype))
+        layers += [activation] if norm is None else [norm, activation]
+    return layers

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from geocore.models.s2cnn.activation import SO3Activation
 from geocore.models.s2cnn.kernels import KernelGrid
-from geocore.models.s2cnn.networks import Layout, S2CNNClassifier, S2CNNSegmenter
+from geocore.models.s2cnn.layout import Layout
+from geocore.models.s2cnn.networks import S2CNNClassifier, S2CNNSegmenter
 from geocore.models.s2cnn.norm import mean_square
 from geocore.so3.s2_transform import S2Transform
 from tests.models.s2cnn.signals import Angles, Rotations, relative_error, signal_s2
