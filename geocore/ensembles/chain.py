@@ -1,0 +1,124 @@
+"""Many members of a chain of simple layers as one program, in the layout (member, feature, sample).
+
+A product of all members is one batched product with the samples, the longest axis, in the last
+place; what stands between is elementwise. That is 20 times a loop over members for small networks,
+where nearly all of a step is the time that an operator takes to start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from geocore.ensembles.noise import shares, stochastic_layers
+from geocore.models.stochastic.layer import StochasticLayer
+
+__all__ = ["Chain"]
+
+_INDEPENDENT: dict[type[nn.Module], Callable[[Any, Tensor], Tensor]] = {
+    nn.Identity: lambda layer, x: x,
+    nn.ReLU: lambda layer, x: F.relu(x),
+    nn.LeakyReLU: lambda layer, x: F.leaky_relu(x, layer.negative_slope),
+    nn.ELU: lambda layer, x: F.elu(x, layer.alpha),
+    nn.GELU: lambda layer, x: F.gelu(x, approximate=layer.approximate),
+    nn.SiLU: lambda layer, x: F.silu(x),
+    nn.Softplus: lambda layer, x: F.softplus(x, layer.beta, layer.threshold),
+    nn.Sigmoid: lambda layer, x: x.sigmoid(),
+    nn.Tanh: lambda layer, x: x.tanh(),
+}
+"""Layers that take each number by itself."""
+
+
+class Chain:
+    """A network whose layers are known, one after the other, with every parameter stacked."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._layers = _flat(model, "")
+        self._stochastic = stochastic_layers(model)
+
+    @classmethod
+    def of(cls, model: nn.Module) -> Chain | None:
+        """The chain that ``model`` is, or None: an ``nn.Sequential`` of flattening at its start,
+        linear layers, stochastic ones among them, norms of a sample's features, and functions of
+        each number.
+        """
+        layers = [layer for _, layer in _flat(model, "")]
+        weighed = [id(layer) for layer in layers if any(True for _ in layer.parameters())]
+        if not isinstance(model, nn.Sequential) or len(set(weighed)) != len(weighed):
+            return None
+        for place, layer in enumerate(layers):
+            known = (
+                type(layer) in _INDEPENDENT
+                or type(layer) is nn.Linear
+                or (isinstance(layer, StochasticLayer) and hasattr(layer, "stacked"))
+                or (type(layer) is nn.LayerNorm and len(layer.normalized_shape) == 1)
+                or (_flattens(layer) and place == 0)
+            )
+            if not known:
+                return None
+        return cls(model)
+
+    def __call__(
+        self, parameters: Mapping[str, Tensor], x: Tensor, noise: Tensor | None = None
+    ) -> Tensor:
+        """``x (members, batch, ...)`` -> ``(members, batch, outputs)``.
+
+        ``parameters`` by name, ``(members, *shape)``; ``noise (members, batch, count)`` for the
+        stochastic layers, in their order.
+        """
+        members, batch = x.shape[:2]
+        if x.ndim > 3 and not _flattens(self._layers[0][1]):
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}; expected (members, batch, features), or a "
+                "network that flattens"
+            )
+        drawn = iter(() if noise is None else shares(self._stochastic, noise))
+        x = x.reshape(members, batch, -1).mT
+        for name, layer in self._layers:
+            kind = type(layer)
+            own = {
+                key.removeprefix(name): value
+                for key, value in parameters.items()
+                if key.startswith(name)
+            }
+            if kind in _INDEPENDENT:
+                x = _INDEPENDENT[kind](layer, x)
+            elif isinstance(layer, StochasticLayer):
+                x = layer.stacked(own, x, next(drawn))  # type: ignore[operator]
+            elif isinstance(layer, nn.Linear):
+                x = _linear(own, x)
+            elif isinstance(layer, nn.LayerNorm):
+                x = _layer_norm(layer, own, x)
+        return x.mT
+
+
+def _linear(own: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    if "bias" not in own:
+        return own["weight"] @ x
+    return torch.baddbmm(own["bias"][..., None], own["weight"], x)
+
+
+def _layer_norm(layer: nn.LayerNorm, own: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    x = F.layer_norm(x.mT, layer.normalized_shape, eps=layer.eps).mT
+    if "weight" in own:
+        x = x * own["weight"][..., None]
+    return x + own["bias"][..., None] if "bias" in own else x
+
+
+def _flattens(layer: nn.Module) -> bool:
+    return type(layer) is nn.Flatten and layer.start_dim == 1 and layer.end_dim == -1
+
+
+def _flat(model: nn.Module, prefix: str) -> list[tuple[str, nn.Module]]:
+    """The layers of nested chains in order, each with the prefix of its parameters' names."""
+    if not isinstance(model, nn.Sequential):
+        return [(prefix, model)]
+    return [
+        pair
+        for name, layer in model._modules.items()  # a layer may stand at two places
+        for pair in _flat(layer, f"{prefix}{name}.")
+    ]
