@@ -4,6 +4,7 @@
     python benchmarks/s2cnn.py --bandlimit 30 --batch 8
     python benchmarks/s2cnn.py --errors
     python benchmarks/s2cnn.py --classifier --batch 64
+    python benchmarks/s2cnn.py --sums --batch 64
 
 The first: forward and backward of S2Convolution(1, 11) -> SO3Convolution(11, 12) ->
 SO3ToS2(12, 11), with and without ReLU between, best of several; and the first call with all
@@ -16,6 +17,9 @@ of full band and mean square 1, on the sphere and on SO(3), against the oversamp
 The third: a step of whole classifiers of samples of bandlimit 30, of all orders in the last angle
 and of few, in milliseconds of processor time a sample, best of several. The peer is the size of
 Cohen et al. (features 20 40, bandlimits 10 6).
+
+The fourth: samples on SO(3) of signals of few orders, forward and backward, by the sums of
+``steered.py`` and by FFTs over the same orders, in milliseconds of processor time.
 """
 
 from __future__ import annotations
@@ -40,6 +44,7 @@ from geocore.models.s2cnn.kernels import s2_kernel_grid, so3_kernel_grid
 from geocore.models.s2cnn.layout import Layout
 from geocore.models.s2cnn.networks import S2CNNClassifier
 from geocore.models.s2cnn.pooling import SO3ToS2
+from geocore.models.s2cnn.steered import SteeredTransform
 from geocore.so3.orders import all_orders
 from geocore.so3.wigner import wigner_D
 
@@ -53,6 +58,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--errors", action="store_true", help="the table of errors instead")
     parser.add_argument("--classifier", action="store_true", help="steps of whole classifiers")
+    parser.add_argument("--sums", action="store_true", help="sums of few orders against FFTs")
     parser.add_argument("--rotations", type=int, default=10)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
@@ -60,6 +66,8 @@ def main() -> None:
         show_errors(10, chosen.rotations)
     elif chosen.classifier:
         show_classifiers(chosen.batch, chosen.repeats)
+    elif chosen.sums:
+        show_sums(chosen.batch, chosen.repeats)
     else:
         show_seconds(chosen.bandlimit, chosen.batch, chosen.repeats)
 
@@ -152,6 +160,46 @@ def show_classifiers(batch: int, repeats: int) -> None:
 def classifier_seconds(model: nn.Module, x: Tensor, labels: Tensor) -> float:
     start = time.process_time()
     nn.functional.cross_entropy(model(x), labels).backward()
+    return time.process_time() - start
+
+
+def show_sums(batch: int, repeats: int) -> None:
+    table = Table("b", "orders", "channels", "FFT, ms", "sums, ms", "ratio", "largest difference")
+    table.title = f"samples, batch {batch}, one thread, float32, torch {torch.__version__}"
+    for b, orders, channels in ((8, 1, 16), (8, 3, 16), (16, 3, 8), (24, 3, 4)):
+        transform = SteeredTransform(b, orders, turns=2 * orders)
+        f = torch.randn(*transform.coefficient_shape, channels, batch)
+        f[0] = 0.0  # of m = 0 a real signal's n and -n are tied, and noise's are not
+        f.requires_grad_()
+        with torch.no_grad():
+            ours, textbook = transform.inverse(f), by_fft(transform, f)
+            off = float((ours - textbook).abs().max() / ours.abs().max())
+        took = [
+            min(sum_seconds(way, f) for _ in range(repeats))
+            for way in (partial(by_fft, transform), transform.inverse)
+        ]
+        named = map(str, (b, orders, channels))
+        fft, sums = (1000 * value for value in took)
+        table.add_row(*named, f"{fft:.2f}", f"{sums:.2f}", f"{fft / sums:.1f}", f"{off:.0e}")
+    Console(width=110).print(table)
+
+
+def by_fft(transform: SteeredTransform, f: Tensor) -> Tensor:
+    """The samples by the textbook: the sum over degrees, then an FFT over either angle."""
+    b, n = transform.bandlimit, transform.orders
+    rings = torch.bmm(transform.to_beta, f.reshape(len(transform.to_beta), b, -1))
+    rings = rings.view(b, 2 * n - 1, 2, -1, *f.shape[4:])
+    waves = torch.complex(rings[:, :, 0], rings[:, :, 1]).conj()
+    spectrum = waves.movedim((0, 1), (-1, -2))
+    spectrum = nn.functional.pad(spectrum, (0, 1, 0, transform.turns - 2 * n + 1))
+    turned = torch.fft.ifft(spectrum.roll(1 - n, dims=-2), dim=-2, norm="forward")
+    samples = torch.fft.irfft(turned, n=2 * b, dim=-1, norm="forward")
+    return samples.movedim((-1, -2), (0, 1))
+
+
+def sum_seconds(way: Callable[[Tensor], Tensor], f: Tensor) -> float:
+    start = time.process_time()
+    way(f).sum().backward()
     return time.process_time() - start
 
 

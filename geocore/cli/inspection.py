@@ -30,14 +30,15 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "pipeline": ("dvc", "fastapi", "prefect", "psutil", "sqlalchemy"),
     "escnn": ("autograd", "escnn", "joblib", "pymanopt", "scipy", "sympy"),
     "kernels": ("absl-py", "frozendict", "jax", "jaxlib", "neural-tangents"),
+    "posterior": ("jax", "jaxlib", "numpyro"),
     "firmware": (
         "brevitas", "hls4ml", "keras", "onnx", "onnxoptimizer", "onnxruntime", "qonnx",
     ),
     "report": ("jinja2",),
     "docs": ("mkdocs-material", "mkdocstrings"),
     "dev": (
-        "e3nn", "hypothesis", "mypy", "pytest", "pytest-xdist", "ruff", "types-psutil",
-        "types-pyyaml",
+        "e3nn", "hypothesis", "mypy", "pytest", "pytest-xdist", "ruff", "torchmetrics",
+        "types-psutil", "types-pyyaml",
     ),
 }  # fmt: skip
 

@@ -14,9 +14,9 @@ __all__ = ["EnsembleParams"]
 class EnsembleParams(Section):
     """``ensemble``: networks that are trained as ``train`` trains one, but for their seeds.
 
-    ``chunk`` decides what a killed run makes again, and which members are found when it or
-    ``members`` changes: whole chunks. It moves no bit today, members being trained one by one; it
-    is tracked, because it may where they are trained as one program.
+    The members of a chunk are trained as one program. ``chunk`` moves their weights by rounding
+    alone, but it may move them, so it is tracked. Whole chunks are found again when it or
+    ``members`` changes, and a killed run goes on inside one from its last checkpoint.
     """
 
     title: ClassVar[str] = "ensemble"

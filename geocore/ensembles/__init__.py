@@ -1,4 +1,4 @@
-"""Many networks at once: seeds and chunks of an ensemble, its members' training, their mixture."""
+"""Many networks at once: trained as one program, seeds and chunks, their mixture, posteriors."""
 
 from geocore._lazy import attach
 
@@ -6,8 +6,11 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "chunk": ["train_chunk", "weights_name"],
-        "members": ["train_member"],
+        "engine": ["Samples", "start_ensemble", "train_ensemble"],
+        "losses": ["CrossEntropy", "SquaredError"],
         "mixture": ["Mixture"],
+        "orbit_closed": ["OrbitClosed"],
+        "plan": ["Plan"],
         "seeds": ["in_chunks", "member_seeds"],
     },
 )

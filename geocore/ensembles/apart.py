@@ -17,6 +17,7 @@ import geocore
 from geocore.config.model import ModelParams
 from geocore.config.train import TrainParams
 from geocore.errors import UserError
+from geocore.runs.slots import Slots
 
 __all__ = ["Workers"]
 
@@ -56,11 +57,14 @@ class Workers:
         self,
         folder: Path,
         seeds: Sequence[int],
-        on_step: Callable[[int, int, str], None],
+        on_step: Callable[[int, str], None],
+        *,
+        slots: Slots | None = None,
+        checkpoint_every: int = 0,
     ) -> dict[str, Any]:
         """What ``geocore.ensembles.chunk.train_chunk`` does and returns, to the last bit.
 
-        ``on_step(place, step, headline)`` is called now and then. Raises ``UserError`` as it does,
+        ``on_step(step, headline)`` is called now and then. Raises ``UserError`` as it does,
         ``RuntimeError`` if the process died.
         """
         request = {
@@ -71,6 +75,9 @@ class Workers:
             "train": self.params.model_dump(mode="json"),
             "device": self.device,
             "threads": self.threads,
+            "checkpoints": None
+            if slots is None
+            else {"store": str(slots.store.root), "key": slots.work, "every": checkpoint_every},
         }
         path = os.pathsep.join([str(_HOME), *filter(None, [os.environ.get("PYTHONPATH")])])
         process = subprocess.Popen(
@@ -94,7 +101,7 @@ class Workers:
 def _converse(
     process: subprocess.Popen[str],
     request: str,
-    on_step: Callable[[int, int, str], None],
+    on_step: Callable[[int, str], None],
 ) -> dict[str, Any]:
     assert process.stdin is not None and process.stdout is not None  # both are pipes
     with process.stdin as asked, process.stdout as answers:
@@ -108,6 +115,6 @@ def _converse(
                 return done
             if "error" in answer:
                 raise UserError(*answer["error"])
-            on_step(answer["place"], answer["step"], answer["told"])
+            on_step(answer["step"], answer["told"])
     code = process.wait()
     raise RuntimeError(f"a worker of the ensemble ended with code {code}; expected its members")

@@ -1,4 +1,4 @@
-"""A few members of an ensemble, trained one after the other into a folder."""
+"""A few members of an ensemble, trained together into a folder."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ from safetensors.torch import save_file
 from geocore.config.model import ModelParams
 from geocore.config.train import TrainParams
 from geocore.data.table import Table
-from geocore.ensembles.members import train_member
+from geocore.ensembles.engine import start_ensemble, train_ensemble
+from geocore.ensembles.ensemble_state import EnsembleState, read_ensemble, write_ensemble
+from geocore.ensembles.losses import OfObjective
+from geocore.ensembles.plan import Plan
 from geocore.runs.atomic import write_json
+from geocore.runs.slots import Slots
 from geocore.train.feed import table_feed
+from geocore.train.loop import steps_per_epoch
+from geocore.train.network import network
 from geocore.train.objective import objective
-from geocore.train.state import TrainState
 
 __all__ = ["train_chunk", "weights_name"]
 
@@ -29,38 +34,56 @@ def train_chunk(
     table: Table,
     device: torch.device,
     *,
-    on_step: Callable[[int, TrainState], None] = lambda place, state: None,
+    slots: Slots | None = None,
+    checkpoint_every: int = 0,
+    on_step: Callable[[EnsembleState], None] | None = None,
 ) -> dict[str, Any]:
-    """Train a member a seed, as ``train_member`` does, and write them into ``folder``.
+    """Train a member a seed, each as a training of that seed alone, and write them into ``folder``.
 
-    They learn from the ``train`` split of the table's maps, and are stopped by its ``val`` split.
+    ``seed`` decides a member's initial weights, order of the data and dropout; ``params.seed`` is
+    not used. Members learn from the ``train`` split of the table's maps, and are stopped by its
+    ``val`` split. With ``slots`` a checkpoint is left every so many steps, and the newest that is
+    there is gone on from.
 
     There is ``weights_name(place)`` for the best weights of each, by its place in ``seeds``, and
     ``curves.json``, a list of a curve a member. Returns ``{"training": [...]}``: how each training
-    went. ``on_step(place, state)`` is called after every optimiser step.
+    went. ``on_step(state)`` is called after every step of all.
     """
     training, validation = (
         table_feed(table, split, device, params.task) for split in ("train", "val")
     )
     learned = objective(params, table.info.classes, training, str(table.folder))
-    curves, went = [], []
-    for place, seed in enumerate(seeds):
-        state = train_member(
-            model,
-            table.info.type,
-            learned,
-            training,
-            validation,
-            params,
-            seed,
-            on_step=lambda state, place=place: on_step(place, state),  # type: ignore[misc]
-        )
-        weights = {name: value.cpu().contiguous() for name, value in state.best_weights.items()}
+
+    def build(seed: int) -> torch.nn.Module:
+        return network(model, table.info.type, learned, seed)
+
+    state = start_ensemble(build, seeds, Plan.of(params), device)
+    if slots is not None and (found := slots.newest()) is not None:
+        read_ensemble(found.folder, state)
+
+    def keep(state: EnsembleState) -> None:
+        if slots is not None:
+            slots.save(state.step, lambda place: write_ensemble(place, state))
+
+    members = train_ensemble(
+        state,
+        training,
+        validation,
+        OfObjective(learned),
+        checkpoint_every=checkpoint_every,
+        on_checkpoint=keep,
+        on_step=on_step,
+    )
+    per_epoch = steps_per_epoch(len(training), params)
+    for place, member in enumerate(members):
+        weights = {name: value.cpu().contiguous() for name, value in member.weights.items()}
         save_file(weights, folder / weights_name(place))
-        curves.append(state.curve)
-        went.append({"seed": seed, **state.summary(learned.names)})
-    write_json(folder / "curves.json", curves)
-    return {"training": went}
+    write_json(folder / "curves.json", [member.curve for member in members])
+    return {
+        "training": [
+            {"seed": member.seed, **member.summary(learned.names, per_epoch)} for member in members
+        ]
+    }
 
 
 def weights_name(place: int) -> str:

@@ -153,7 +153,7 @@ def _step(
     if pull is not None:
         for grad, rows, factor in zip(grads, stack.weights, pull, strict=True):
             grad.addcmul_(rows, factor)
-    norms = torch.stack([grad.norm(dim=1) for grad in grads]).norm(dim=0)
+    norms = state.program.norms()
     lr = plan.rate(state.step, per_epoch)
     values = torch.stack([learned.loss, norms.double().cpu()])
     if not bool(values.isfinite().all()):

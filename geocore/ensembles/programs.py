@@ -47,6 +47,10 @@ class Program(ABC):
         """  # fmt: skip
 
     @abstractmethod
+    def norms(self) -> Tensor:
+        """The norm of each member's gradient, ``(members,)``."""
+
+    @abstractmethod
     def outputs(self, member: range, x: Tensor, noise: Tensor | None) -> Tensor:
         """Of some members at one batch: ``x (batch, ...)`` -> ``(members, batch, ...)``.
 
@@ -87,6 +91,14 @@ class Batched(Program):
             learned.loss.sum().backward()
             found.append(torch.stack([value.detach().double() for value in learned]))
         return Learned(*torch.cat(found, dim=1))
+
+    def norms(self) -> Tensor:
+        members = len(self.stack)
+        grads = [rows.grad for rows in self.stack.weights if rows.grad is not None]
+        # A single row is summed in another order than one of several.
+        rows = [grad.expand(2, -1) if members == 1 else grad for grad in grads]
+        found: Tensor = torch.stack([part.norm(dim=1)[:members] for part in rows]).norm(dim=0)
+        return found
 
     def outputs(self, member: range, x: Tensor, noise: Tensor | None) -> Tensor:
         rows = [part[member.start : member.stop] for part in self.stack.weights]
@@ -139,6 +151,15 @@ class OneByOne(Program):
             learned.loss[0].backward()
             found[:, member] = torch.stack([value[0].detach().double() for value in learned])
         return Learned(*found)
+
+    def norms(self) -> Tensor:
+        # The norm of its parameters' norms, as a training alone has it, to the last bit.
+        return torch.stack(
+            [
+                nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+                for model in self._members
+            ]
+        )
 
     def outputs(self, member: range, x: Tensor, noise: Tensor | None) -> Tensor:
         found = []

@@ -16,6 +16,10 @@ from geocore.train.optimiser import make_optimiser
 
 __all__ = ["Build", "Stack", "check_member"]
 
+# Numbers: 64 bytes of float32, as torch aligns tensors. Kernels sum from such boundaries on, so a
+# member among others has the very bits of one that is alone.
+_ALIGNED = 16
+
 Build = Callable[[int], nn.Module]
 """The untrained member of a seed."""
 
@@ -32,6 +36,11 @@ class _Place:
     @property
     def size(self) -> int:
         return prod(self.shape)
+
+    @property
+    def gap(self) -> int:
+        """Numbers that stay zero after it, up to the next boundary."""
+        return -self.size % _ALIGNED
 
     def shaped(self, numbers: Tensor) -> Tensor:
         """The parameter, ``(..., *shape)``, in its own ``(..., size)``: a view."""
@@ -64,9 +73,9 @@ class Stack:
         dtype = next(iter(_trainable(self.template).values())).dtype
         sizes = [0, 0]
         for place in self._places.values():
-            sizes[place.group] += place.size
+            sizes[place.group] += place.size + place.gap
         self.weights = tuple(
-            torch.empty(len(seeds), size, dtype=dtype, device=device) for size in sizes
+            torch.zeros(len(seeds), size, dtype=dtype, device=device) for size in sizes
         )
         for rows in self.weights:
             rows.grad = torch.zeros_like(rows)
@@ -81,7 +90,7 @@ class Stack:
     @property
     def parameters(self) -> int:
         """Trainable numbers of a member."""
-        return sum(rows.shape[1] for rows in self.weights)
+        return sum(place.size for place in self._places.values())
 
     def leaves(self, members: slice) -> tuple[Tensor, ...]:
         """Rows of ``weights`` for autograd, whose gradients add up in ``weights[i].grad``."""
@@ -97,12 +106,14 @@ class Stack:
         """Rows of both tensors as parameters by name, ``(..., *shape)``: views of them."""
         sizes: tuple[list[int], list[int]] = ([], [])
         for place in self._places.values():
-            sizes[place.group].append(place.size)
+            sizes[place.group].extend([place.size, place.gap])
         # One split and not a slice each: its gradient is one tensor, written once.
         parts = [iter(part.split(size, dim=-1)) for part, size in zip(rows, sizes, strict=True)]
-        return {
-            name: place.shaped(next(parts[place.group])) for name, place in self._places.items()
-        }
+        found = {}
+        for name, place in self._places.items():
+            found[name] = place.shaped(next(parts[place.group]))
+            next(parts[place.group])
+        return found
 
     def module(self, member: int) -> nn.Module:
         """A member as an ordinary network, trained in place: its parameters are views of its row.
@@ -228,7 +239,8 @@ def _places(model: nn.Module) -> dict[str, _Place]:
     found: dict[str, _Place] = {}
     for group in range(2):
         chosen = {n: p for n, p in trainable.items() if (id(p) in decaying) == (group == 0)}
-        starts = accumulate((p.numel() for p in chosen.values()), initial=0)
+        lengths = (p.numel() + -p.numel() % _ALIGNED for p in chosen.values())
+        starts = accumulate(lengths, initial=0)
         for (name, p), start in zip(chosen.items(), starts, strict=False):
             found[name] = _Place(group, start, tuple(p.shape), p.ndim == 4)
     return {name: found[name] for name in trainable}

@@ -1,7 +1,7 @@
 """A chunk of an ensemble in a process of its own: ``python -m geocore.ensembles.worker``.
 
 The request is a line of JSON on standard input. Answers are lines of JSON on standard output:
-``{"place", "step", "told"}`` now and then, at the end ``{"done"}`` or ``{"error"}``. When
+``{"step", "told"}`` now and then, at the end ``{"done"}`` or ``{"error"}``. When
 standard input ends, whoever asked is gone, and so is the worker.
 """
 
@@ -22,9 +22,11 @@ from geocore.config.model import ModelParams
 from geocore.config.train import TrainParams
 from geocore.data.table import Table
 from geocore.ensembles.chunk import train_chunk
+from geocore.ensembles.ensemble_state import EnsembleState
 from geocore.errors import UserError
+from geocore.runs.slots import Slots
+from geocore.runs.store import Store
 from geocore.train.device import resolve
-from geocore.train.state import TrainState
 
 _TOLD_EVERY = 0.5  # seconds
 
@@ -46,10 +48,13 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(request["threads"])
     told = [0.0]
 
-    def tell(place: int, state: TrainState) -> None:
+    def tell(state: EnsembleState) -> None:
         if time.monotonic() - told[0] > _TOLD_EVERY:
             told[0] = time.monotonic()
-            _answer(place=place, step=state.step, told=state.headline())
+            _answer(step=state.step, told=state.headline())
+
+    kept = request["checkpoints"]
+    slots = None if kept is None else Slots(Store(Path(kept["store"])), kept["key"])
 
     return train_chunk(
         Path(request["folder"]),
@@ -58,6 +63,8 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
         TrainParams.read(request["train"]),
         Table.open(Path(request["table"])),
         resolve(request["device"]),
+        slots=slots,
+        checkpoint_every=0 if kept is None else kept["every"],
         on_step=tell,
     )
 

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "convolution": ["GroupConvolution", "GroupPool", "LiftingConvolution"],
         "finite": ["PlanarGroup"],
+        "orbit": ["full_orbit"],
         "planar_action": ["OnGroupMaps", "OnImages"],
         "steerable": ["Layer", "SteerableConvolution", "SteerableNetwork"],
         "steerable_fields": ["Feature", "Fields", "OnFields", "Symmetry"],

@@ -24,6 +24,7 @@ from geocore.ensembles.seeds import in_chunks, member_seeds
 from geocore.pipeline.ensemble_pixels import predict_pixels
 from geocore.pipeline.ensemble_results import MixedSplit, write_pixel_results, write_results
 from geocore.pipeline.learning import network_code
+from geocore.pipeline.long_part import make_long_part
 from geocore.pipeline.piece import make_part
 from geocore.pipeline.predictions import predict
 from geocore.pipeline.progress import Bar
@@ -31,6 +32,7 @@ from geocore.pipeline.stage import Job, Manifest
 from geocore.pipeline.training import open_source
 from geocore.runs.atomic import write_json
 from geocore.runs.digest import digest_json
+from geocore.runs.slots import Slots
 from geocore.runs.store import Piece
 from geocore.train.device import resolve
 from geocore.train.feed import Feed, table_feed
@@ -38,7 +40,6 @@ from geocore.train.loop import steps_per_epoch
 from geocore.train.network import about, network
 from geocore.train.objective import objective
 from geocore.train.randomness import deterministic
-from geocore.train.state import TrainState
 
 __all__ = ["ensemble"]
 
@@ -101,17 +102,18 @@ class _Told:
         self._done = [0] * members
         self._lock = threading.Lock()
 
-    def step(self, member: int, step: int, headline: str) -> None:
-        words = [f"member {member + 1} of {len(self._done)}", *filter(None, [headline])]
-        self._show(member, step, ", ".join(words))
+    def step(self, members: range, step: int, headline: str) -> None:
+        last = f"{members.start + 1} to {members.stop}" if len(members) > 1 else str(members.stop)
+        words = [f"member {last} of {len(self._done)}", *filter(None, [headline])]
+        self._show(members, step, ", ".join(words))
 
     def trained(self, members: range) -> None:
-        for member in members:
-            self._show(member, self._steps, "")
+        self._show(members, self._steps, "")
 
-    def _show(self, member: int, step: int, words: str) -> None:
+    def _show(self, members: range, step: int, words: str) -> None:
         with self._lock:
-            self._done[member] = step
+            for member in members:
+                self._done[member] = step
             self._bar.start_at(sum(self._done), words)
 
 
@@ -132,15 +134,25 @@ def _train(
     processes = runtime.processes(len(chunks))
     size = len(chunks[0])
 
-    def here(number: int, folder: Path) -> dict[str, Any]:
-        def tell(place: int, state: TrainState) -> None:
-            told.step(number * size + place, state.step, state.headline())
+    def members(number: int) -> range:
+        return range(number * size, number * size + len(chunks[number]))
 
-        return train_chunk(folder, chunks[number], model, params, table, device, on_step=tell)
+    def here(number: int, folder: Path, slots: Slots) -> dict[str, Any]:
+        return train_chunk(
+            folder,
+            chunks[number],
+            model,
+            params,
+            table,
+            device,
+            slots=slots,
+            checkpoint_every=runtime.checkpoint_every,
+            on_step=lambda state: told.step(members(number), state.step, state.headline()),
+        )
 
-    def part(number: int, fill: Callable[[int, Path], dict[str, Any]]) -> Piece:
-        found = _chunk_part(job, chunks[number], lambda folder: fill(number, folder))
-        told.trained(range(number * size, number * size + len(chunks[number])))
+    def part(number: int, fill: Callable[[int, Path, Slots], dict[str, Any]]) -> Piece:
+        found = _chunk_part(job, chunks[number], lambda folder, slots: fill(number, folder, slots))
+        told.trained(members(number))
         return found
 
     if processes == 1:
@@ -148,11 +160,13 @@ def _train(
 
     with Workers(table.folder, model, params, runtime.device, max(1, runtime.threads)) as workers:
 
-        def apart(number: int, folder: Path) -> dict[str, Any]:
+        def apart(number: int, folder: Path, slots: Slots) -> dict[str, Any]:
             return workers.train_chunk(
                 folder,
                 chunks[number],
-                lambda place, step, said: told.step(number * size + place, step, said),
+                lambda step, said: told.step(members(number), step, said),
+                slots=slots,
+                checkpoint_every=runtime.checkpoint_every,
             )
 
         pool = ThreadPoolExecutor(processes)
@@ -165,7 +179,9 @@ def _train(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _chunk_part(job: Job, seeds: Sequence[int], fill: Callable[[Path], dict[str, Any]]) -> Piece:
+def _chunk_part(
+    job: Job, seeds: Sequence[int], fill: Callable[[Path, Slots], dict[str, Any]]
+) -> Piece:
     """The members with those seeds, whatever ensemble they are in.
 
     ``fill`` hands on the sections, the table and the seeds, and chooses nothing, so that the key
@@ -173,7 +189,7 @@ def _chunk_part(job: Job, seeds: Sequence[int], fill: Callable[[Path], dict[str,
     """
     train = job.section(TrainParams).model_dump(mode="json")
     del train["seed"]  # each member has its own
-    return make_part(
+    return make_long_part(
         job,
         "ensemble-chunk",
         fill,

@@ -115,6 +115,7 @@ def test_coefficients_are_spread() -> None:
     stack = Stack(lambda seed: nn.Sequential(nn.Linear(2, 1), nn.LayerNorm(1)), (0,), CPU)
     named = {"0.weight": 2.0, "0.bias": 3.0, "1.weight": 4.0, "1.bias": 5.0}
     decaying, others = stack.coefficients(named)
-    assert decaying.tolist() == [2.0, 2.0] and others.tolist() == [3.0, 4.0, 5.0]
+    assert decaying.tolist() == [2.0, 2.0] + [0.0] * 14
+    assert others[::16].tolist() == [3.0, 4.0, 5.0] and int(others.sum()) == 12
     with pytest.raises(ValueError, match=r"named differs from the members' parameters in 1\.bias"):
         stack.coefficients({k: v for k, v in named.items() if k != "1.bias"})

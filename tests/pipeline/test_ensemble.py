@@ -120,8 +120,8 @@ def test_chunks_in_processes_give_the_same_bytes(
     runtime = job.sections["runtime"].model_copy(update={"workers": 2})
     job = dataclasses.replace(job, sections={**job.sections, "runtime": runtime})
     assert results_of(job) == undisturbed
-    assert list(notes["pieces"].values()) == ["made"] * 7, (
-        "three chunks, their predictions, and the whole"
+    assert list(notes["pieces"].values()) == ["made"] * (7 + 6), (
+        "three chunks, their predictions, and the whole; two checkpoints a chunk"
     )
 
 
@@ -216,7 +216,7 @@ def test_a_larger_ensemble_finds_the_chunks_of_the_smaller(tmp_path: Path) -> No
     large = STAGE.make(job)
     assert len(small["parts"]) == 4 and len(large["parts"]) == 6
     assert set(small["parts"]) < set(large["parts"])
-    assert {key: state for key, state in notes["pieces"].items() if key != job.key} == {
+    assert {key: notes["pieces"][key] for key in large["parts"]} == {
         key: "found" if key in small["parts"] else "made" for key in large["parts"]
     }
     members = [small["files"]["members"], large["files"]["members"]]
@@ -249,15 +249,18 @@ def test_killed_in_the_second_chunk_the_first_is_found(
 
     def nll_loss(log_p: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         seen.append(1)
-        if len(seen) == 22:  # members have nine steps each: in the midst of the third
+        if len(seen) == 26:  # two members have nine steps together, the third stands at its eighth
             raise KilledError
         return plain(log_p, labels)
 
     with monkeypatch.context() as patch, pytest.raises(KilledError):
         patch.setattr(torch.nn.functional, "nll_loss", nll_loss)
         STAGE.make(job_in(tmp_path))
-    kept = {piece.key for piece in Store(tmp_path / "store").pieces()}
+    pieces = list(Store(tmp_path / "store").pieces())
+    kept = {piece.key for piece in pieces if piece.manifest["verb"] == "ensemble-chunk"}
+    steps = [p.values["step"] for p in pieces if p.manifest["verb"] == "checkpoint"]
     assert len(kept) == 1 and not (tmp_path / RESULTS).exists()
+    assert len(steps) == len(pieces) - 1 and max(steps) < 8
 
     notes: dict[str, Any] = {}
     job = job_in(tmp_path, notes)
@@ -265,7 +268,7 @@ def test_killed_in_the_second_chunk_the_first_is_found(
     assert notes["pieces"].pop(job.key) == "made"
     assert {key for key, state in notes["pieces"].items() if state == "found"} == kept
     made = list(notes["pieces"].values()).count("made")
-    assert made == 3, "the second chunk, and what both predict"
+    assert made == 3 + 2, "the second chunk, what both predict, two checkpoints"
 
 
 def test_a_second_time_it_is_found(tmp_path: Path) -> None:
@@ -334,6 +337,7 @@ def test_a_training_that_diverges_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.nn.functional, "nll_loss", nll_loss)
     write_table(tmp_path)
     assert mistake(tmp_path) == (
-        "training stopped at step 0, epoch 0, learning rate 0.00333: "
+        f"training of the member of seed {SEEDS[0]} stopped at step 0, epoch 0, "
+        "learning rate 0.00333: "
         "the loss is nan on finite logits; expected a lower train.lr"
     )

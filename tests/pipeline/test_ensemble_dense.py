@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from geocore.config.ensemble import EnsembleParams
 from geocore.ensembles.seeds import member_seeds
@@ -59,11 +60,15 @@ def test_members_and_what_they_say(tmp_path: Path, network: str, task: str) -> N
     # A member is what train makes of its seed.
     single = train_job(tmp_path, network, task, seed=SEEDS[1])
     alone = results_of(single)
-    assert files["members/member-001.safetensors"] == alone["weights.safetensors"]
+    weights = load_file(tmp_path / "results/train/weights.safetensors")
+    # Adam sums the last few numbers of a tensor in another way than those of a longer one, and
+    # norms of four channels are such: a unit in the last place.
+    for name, value in load_file(folder / "members/member-001.safetensors").items():
+        torch.testing.assert_close(value, weights[name], atol=1e-7, rtol=1e-6)
     assert files["model.json"] == alone["model.json"]
     told = json.loads(alone["metrics.json"])
     del told["parameters"], told["samples"]
-    assert metrics["training"][1] == {"seed": SEEDS[1], **told}
+    assert metrics["training"][1] == pytest.approx({"seed": SEEDS[1], **told}, rel=1e-6)
     curves = list(csv.DictReader(files["curves.csv"].decode().splitlines()))
     assert [row["member"] for row in curves] == ["0", "0", "1", "1"]
 
