@@ -23,6 +23,8 @@ from geocore.ensembles.losses import CrossEntropy, SquaredError
 from geocore.ensembles.noise import Noise, noise_count, put_noise, stochastic_layers
 from geocore.ensembles.plan import Plan
 from geocore.errors import UserError
+from geocore.models.s2cnn.layout import Layout
+from geocore.models.s2cnn.networks import S2CNNClassifier
 from geocore.models.stochastic.families import Family
 from geocore.models.stochastic.networks import stochastic_mlp
 from geocore.train.randomness import epoch_order
@@ -269,6 +271,25 @@ def test_what_is_not_finite_is_one_line() -> None:
     (line,) = caught.value.lines
     assert line.startswith("training of the member of seed ")
     assert line.endswith("sample 42 is not finite; expected finite images")
+
+
+def spherical(seed: int) -> nn.Module:
+    layout = Layout(4, (2, 3), (3, 2), orders=(2, 1), norm="channel", sampling="gauss-legendre")
+    return S2CNNClassifier(layout, classes=3, seed=seed, dtype=F64)
+
+
+def test_networks_with_tables_of_their_own() -> None:
+    x = torch.rand(24, 8, 8, 1, dtype=F64, generator=torch.Generator().manual_seed(4))
+    data = Samples(x, (10 * x.mean((1, 2, 3))).long() % 3)
+    plan = Plan(epochs=5, batch_size=8, lr=0.02, clip_norm=1.0)
+    several, alone = (start_ensemble(spherical, seeds, plan) for seeds in ((1, 2, 3), (3,)))
+    assert several.stack.parameters == sum(p.numel() for p in spherical(0).parameters())
+    found = [train_ensemble(state, data, data, CrossEntropy()) for state in (several, alone)]
+    close(found[0][2].weights, found[1][0].weights, atol=1e-10)
+    model = spherical(0)
+    model.load_state_dict(found[0][2].weights)
+    nll = F.cross_entropy(model(x), data.targets)
+    assert float(nll) == pytest.approx(found[0][2].best["val_nll"], abs=1e-12)
 
 
 @pytest.mark.parametrize(
