@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from geocore.config.load import leaves, read_yaml
 
@@ -34,3 +35,16 @@ def test_every_make_target_of_the_readme_exists() -> None:
     for page in PAGES:
         for target in re.findall(r"`make ([a-z-]+)", page.read_text(encoding="utf-8")):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{page.name}: make {target}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/ensembles.md"])
+def test_code_on_the_pages_runs(page: str) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.M | re.S)
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(block, names)
+    assert len(blocks) >= 2
+    if page == "docs/ensembles.md":
+        members, logits = names["members"], names["logits"]
+        assert isinstance(members, list) and len(members) == 64
+        assert isinstance(logits, torch.Tensor) and logits.shape == (8, 10)
