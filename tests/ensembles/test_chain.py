@@ -1,0 +1,88 @@
+"""Chains of simple layers as one program: the layers that are known, and that none is forgotten."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from geocore.ensembles.chain import Chain
+from geocore.ensembles.stack import Stack
+
+F64 = torch.float64
+LAYERS: list[nn.Module] = [
+    nn.Identity(), nn.ReLU(), nn.LeakyReLU(0.1), nn.ELU(0.7), nn.GELU(), nn.GELU("tanh"), nn.SiLU(),
+    nn.Softplus(2.0, 3.0), nn.Sigmoid(), nn.Tanh(), nn.LayerNorm(5), nn.LayerNorm(5, bias=False),
+    nn.LayerNorm(5, elementwise_affine=False), nn.Linear(5, 5, bias=False),
+    nn.Sequential(nn.Linear(5, 5), nn.Sequential(nn.Tanh())),
+]  # fmt: skip
+
+
+def build_with(layer: nn.Module, seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(4, 5), layer, nn.Linear(5, 2)).double()
+    for p in model.parameters():
+        nn.init.normal_(p)
+    return model
+
+
+def together(stack: Stack, x: Tensor) -> Tensor:
+    chain = Chain.of(stack.template)
+    assert chain is not None
+    return chain(stack.named(stack.weights), x)
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=str)
+def test_every_layer_is_that_of_each_member(layer: nn.Module) -> None:
+    stack = Stack(lambda seed: build_with(layer, seed), (1, 2, 3), torch.device("cpu"))
+    x = torch.randn(3, 6, 4, dtype=F64)
+    expected = torch.stack([stack.module(k)(x[k]) for k in range(3)])
+    torch.testing.assert_close(together(stack, x), expected, atol=1e-12, rtol=0)
+
+
+def test_images_are_flattened() -> None:
+    def build(seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Flatten(), nn.Linear(12, 2)).double()
+
+    stack = Stack(build, (1, 2), torch.device("cpu"))
+    x = torch.randn(2, 5, 3, 2, 2, dtype=F64)
+    expected = torch.stack([stack.module(k)(x[k]) for k in range(2)])
+    torch.testing.assert_close(together(stack, x), expected, atol=1e-12, rtol=0)
+    bare = Chain.of(nn.Sequential(nn.Linear(12, 2)))
+    assert bare is not None
+    with pytest.raises(ValueError, match=r"x has shape \(2, 5, 3, 2, 2\); expected"):
+        bare({}, x)
+
+
+def test_one_activation_may_stand_twice() -> None:
+    relu = nn.ReLU()
+    model = nn.Sequential(nn.Linear(3, 3), relu, nn.Linear(3, 3), relu).double()
+    stack = Stack(lambda seed: model, (0,), torch.device("cpu"))
+    x = torch.randn(1, 4, 3, dtype=F64)
+    torch.testing.assert_close(together(stack, x)[0], model(x[0]), atol=1e-12, rtol=0)
+
+
+class Custom(nn.Linear):
+    """Not what its base does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return -super().forward(x)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.Linear(2, 2),
+        nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1)),
+        nn.Sequential(Custom(2, 2)),
+        nn.Sequential(nn.Linear(2, 2), nn.Flatten()),
+        nn.Sequential(nn.Flatten(2), nn.Linear(2, 2)),
+        nn.Sequential(nn.LayerNorm((2, 2))),
+        nn.Sequential(nn.Softmax(dim=1)),
+        nn.Sequential(tied := nn.Linear(2, 2), tied),
+    ],
+    ids=str,
+)
+def test_what_is_no_chain(model: nn.Module) -> None:
+    assert Chain.of(model) is None
