@@ -3,16 +3,16 @@
     python benchmarks/ensembles.py
     python benchmarks/ensembles.py --repeats 9
 
-One thread, float32, processor time. A step is: a batch of each member's own order, forward, backward, clipping of
-each gradient by its own norm, Adam. The named peer is the loop that everybody writes: standard
-modules, ``torch.optim.Adam``, ``clip_grad_norm_``; without clipping too, and with the fused Adam.
+One thread, float32, processor time. A step is: a batch of each member's own order, forward,
+backward, clipping of each gradient by its own norm, Adam. The named peer is the loop that everybody
+writes: standard modules, ``torch.optim.Adam``, ``clip_grad_norm_``; without clipping too, and with
+the fused Adam.
 
 The networks: the toy of 2212.08123, 2-10-10-2, 64 members, at batch 64 and at its full batch 2000;
 a small CNN (1-8-16 channels, 3 x 3, 28 x 28 images), 8 members, batch 64, against the loop in
 torch's default layout and in channels-last.
 
-Memory: what a member adds to the process, trained and with its best weights kept, in KiB: numbers
-of the stack (weights, gradients, two moments, best weights) and the measured peak of the step.
+Memory: what the stack holds of a member, in KiB: weights, gradients, two moments, best weights.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def loop(
 
 
 def best(ways: dict[str, Steps], repeats: int, steps: int) -> dict[str, float]:
-    """Seconds of processor time a step, the best of ``repeats`` turns in which each way has some epochs."""
+    """Seconds of a step, the best of ``repeats`` turns in which each way has some epochs."""
     found = dict.fromkeys(ways, float("inf"))
     for turn in range(-1, repeats):  # the first is not counted
         for name, way in ways.items():

@@ -31,6 +31,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "escnn": ("autograd", "escnn", "joblib", "pymanopt", "scipy", "sympy"),
     "kernels": ("absl-py", "frozendict", "jax", "jaxlib", "neural-tangents"),
     "posterior": ("jax", "jaxlib", "numpyro"),
+    "dask": ("distributed",),
     "firmware": (
         "brevitas", "hls4ml", "keras", "onnx", "onnxoptimizer", "onnxruntime", "qonnx",
     ),

@@ -20,6 +20,7 @@ from geocore.data.table import Table
 from geocore.ensembles.apart import Workers
 from geocore.ensembles.chunk import train_chunk, weights_name
 from geocore.ensembles.mixture import Mixture
+from geocore.ensembles.on_dask import AT_ONCE, DaskWorkers, scheduler_address
 from geocore.ensembles.seeds import in_chunks, member_seeds
 from geocore.pipeline.ensemble_pixels import predict_pixels
 from geocore.pipeline.ensemble_results import MixedSplit, write_pixel_results, write_results
@@ -127,10 +128,10 @@ def _train(
     """The weights and curves of each chunk of members, by their seeds.
 
     With one process the chunks are trained here, one after the other; with more each in a process
-    of its own. The bytes are the same.
+    of its own, or on the Dask cluster that the environment names. The bytes are the same.
     """
     model, params = job.section(ModelParams), job.section(TrainParams)
-    runtime = job.section(RuntimeParams)
+    runtime, scheduler = job.section(RuntimeParams), scheduler_address()
     processes = runtime.processes(len(chunks))
     size = len(chunks[0])
 
@@ -155,10 +156,18 @@ def _train(
         told.trained(members(number))
         return found
 
-    if processes == 1:
+    if scheduler is None and processes == 1:
         return [part(number, here) for number in range(len(chunks))]
 
-    with Workers(table.folder, model, params, runtime.device, max(1, runtime.threads)) as workers:
+    threads = max(1, runtime.threads)
+    trainers: Workers | DaskWorkers
+    if scheduler is None:
+        trainers = Workers(table.folder, model, params, runtime.device, threads)
+    else:
+        trainers = DaskWorkers(scheduler, table.folder, model, params, runtime.device, threads)
+        processes = min(len(chunks), AT_ONCE)  # of which the scheduler makes what it can
+        job.note(dask=scheduler)
+    with trainers as workers:
 
         def apart(number: int, folder: Path, slots: Slots) -> dict[str, Any]:
             return workers.train_chunk(

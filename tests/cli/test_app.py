@@ -13,7 +13,7 @@ from geocore.runs.atomic import write_json, write_text
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    "run", "check", "why", "compare", "papers", "new-study", "doctor", "store", "runs",
+    "run", "check", "why", "tune", "compare", "papers", "new-study", "doctor", "store", "runs",
 )  # fmt: skip
 
 
