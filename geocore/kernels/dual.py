@@ -1,0 +1,198 @@
+r"""Gaussian expectations of an activation and of its slope, in closed form.
+
+For :math:`(u, v)` Gaussian of mean 0, variances :math:`a, b` and covariance :math:`k`,
+
+.. math:: \hat s(k, a, b) = E[s(u)\,s(v)], \qquad \dot s(k, a, b) = E[s'(u)\,s'(v)].
+
+An infinitely wide layer takes ``K <- dual`` and ``Theta <- slope dual * Theta``. Sources: Cho and
+Saul, 2009 (ReLU); Tsuchida et al., arXiv:1711.09090 (leaky ReLU); Williams, 1997 (Erf); Tsuchida et
+al., arXiv:2002.08517 (GELU).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["Activation", "Erf", "Gelu", "Identity", "LeakyRelu", "Relu", "Variances"]
+
+_ROUNDING = 1e-14  # what sums of thousands of terms are off by in float64, relatively
+
+View = Callable[[Tensor], Tensor]
+
+
+def _as_it_is(small: Tensor) -> Tensor:
+    return small
+
+
+@dataclass(frozen=True)
+class Variances:
+    """Variances of both arguments, and how each lies along the axes of the covariance.
+
+    Functions of a variance are computed where it is small, before it is spread: ``pair(f, g)`` is
+    ``f(left)`` and ``g(right)`` as they broadcast against the covariance.
+    """
+
+    left: Tensor
+    right: Tensor
+    left_view: View = _as_it_is
+    right_view: View = _as_it_is
+
+    def pair(self, first: View, second: View | None = None) -> tuple[Tensor, Tensor]:
+        """``first(left)`` and ``second(right)``, ``second`` being ``first`` by default."""
+        return self.left_view(first(self.left)), self.right_view((second or first)(self.right))
+
+
+class Activation(ABC):
+    """An elementwise function with closed duals."""
+
+    @abstractmethod
+    def function(self, x: Tensor) -> Tensor:
+        """``s(x)``: what the finite network does."""
+
+    @abstractmethod
+    def variance(self, a: Tensor) -> Tensor:
+        """``E[s(u)^2]`` for ``u`` of variance ``a``: the dual where both arguments are one."""
+
+    @abstractmethod
+    def dual(self, k: Tensor, variances: Variances, slope: bool = True) -> tuple[Tensor, Tensor]:
+        """``E[s(u) s(v)]`` and, unless ``slope`` is false, ``E[s'(u) s'(v)]``, of ``k``'s shape.
+
+        Both are new tensors, finite for every covariance that rounding leaves, also where a
+        variance is 0. Without ``slope`` the second is undefined.
+        """
+
+
+@dataclass(frozen=True)
+class LeakyRelu(Activation):
+    """``s(x) = x`` for ``x > 0``, else ``negative_slope x``; with angle ``t``, ``cos t = c``::
+
+    E[s s]   = sqrt(a b) (f sin t + d c),   f = (1 - negative_slope)^2 / (2 pi)
+    E[s' s'] = d = negative_slope + f (pi - t)
+
+    ``t`` goes like the root of ``1 - c``: a rounding of ``c`` at 1 would be 1e-8 in ``t``. So ``c``
+    is enlarged by 1e-14 of it (8 roundings in float32) before it is cut to [-1, 1]: what is
+    parallel but for rounding is parallel, and elsewhere that is a rounding more.
+    """
+
+    negative_slope: float = 0.01
+
+    def function(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x, self.negative_slope)
+
+    def variance(self, a: Tensor) -> Tensor:
+        return a * ((1 + self.negative_slope**2) / 2)
+
+    def dual(self, k: Tensor, variances: Variances, slope: bool = True) -> tuple[Tensor, Tensor]:
+        enlarged = 1 + max(_ROUNDING, 8 * torch.finfo(k.dtype).eps)
+        factor = (1 - self.negative_slope) ** 2 / (2 * math.pi)
+        # c with the other sign: its arc cosine is pi - t.
+        scale, other = variances.pair(
+            lambda a: _inverse_root(a) * -enlarged, lambda b: _inverse_root(b)
+        )
+        opposite = (k * scale).mul_(other).clamp_(-1, 1)
+        chance = opposite.acos()
+        sine = torch.addcmul(k.new_ones(()), opposite, opposite, value=-1).sqrt_()
+        if self.negative_slope == 0:
+            root, other = variances.pair(lambda a: a.sqrt() * factor, torch.sqrt)
+            found = sine.addcmul_(chance, opposite, value=-1).mul_(root).mul_(other)
+            return found, chance.mul_(factor) if slope else chance
+        root, other = variances.pair(torch.sqrt)
+        chance = chance.mul_(factor).add_(self.negative_slope)
+        found = sine.mul_(factor).addcmul_(chance, opposite, value=-1)
+        return found.mul_(root).mul_(other), chance
+
+
+@dataclass(frozen=True)
+class Relu(LeakyRelu):
+    """``s(x) = max(x, 0)``: the leaky one without a leak, the arc-cosine kernel of degree 1."""
+
+    negative_slope: float = 0.0
+
+
+@dataclass(frozen=True)
+class Erf(Activation):
+    """``E[s s] = 2/pi asin(2k / root)`` and ``E[s' s'] = 4 / (pi sqrt((1+2a)(1+2b) - 4k^2))``.
+
+    ``root = sqrt((1 + 2a)(1 + 2b))``; ``s(x) = 2/sqrt(pi) int_0^x exp(-t^2) dt``.
+    """
+
+    def function(self, x: Tensor) -> Tensor:
+        return torch.erf(x)
+
+    def variance(self, a: Tensor) -> Tensor:
+        return torch.asin(2 * a / (1 + 2 * a)) * (2 / math.pi)
+
+    def dual(self, k: Tensor, variances: Variances, slope: bool = True) -> tuple[Tensor, Tensor]:
+        left, right = variances.pair(
+            lambda a: 2 * (1 + 2 * a).rsqrt(), lambda b: (1 + 2 * b).rsqrt()
+        )
+        sine = (k * left).mul_(right)
+        found = sine.asin().mul_(2 / math.pi)
+        if not slope:
+            return found, sine
+        # 4 / pi over root cos t, with sin t from above; det >= 1 + 2a + 2b, so cos t > 0.
+        scale, other = variances.pair(
+            lambda a: (4 / math.pi) * (1 + 2 * a).rsqrt(), lambda b: (1 + 2 * b).rsqrt()
+        )
+        cosine = torch.addcmul(k.new_ones(()), sine, sine, value=-1)
+        cosine = cosine.clamp_(min=torch.finfo(k.dtype).tiny).rsqrt_()
+        return found, cosine.mul_(scale).mul_(other)
+
+
+@dataclass(frozen=True)
+class Gelu(Activation):
+    """``s(x) = x Phi(x)``; with ``D = (1+a)(1+b) - k^2`` and ``t = atan(k / sqrt D)``::
+
+    E[s s]   = k/4 + (k t + (k^2 + a b D) / ((1+a)(1+b) sqrt D)) / (2 pi)
+    E[s' s'] = 1/4 + (t + k/sqrt D (1/D + (1 - a b) / ((1+a)(1+b)) + 1)) / (2 pi)
+
+    ``D >= 1 + a + b``: nothing is singular.
+    """
+
+    def function(self, x: Tensor) -> Tensor:
+        return F.gelu(x)
+
+    def variance(self, a: Tensor) -> Tensor:
+        root = (1 + 2 * a).sqrt()
+        return a * (0.25 + (a / ((1 + a) * root) + torch.atan2(a, root) / 2) / math.pi)
+
+    def dual(self, k: Tensor, variances: Variances, slope: bool = True) -> tuple[Tensor, Tensor]:
+        a, b = variances.pair(_as_it_is)
+        product = a * b
+        enlarged = product + (a + b) + 1
+        # (1+a)(1+b) - k^2, whose first and last terms nearly cancel where both are large.
+        determinant = (product - k * k).clamp_(min=0) + (a + b) + 1
+        inverse = determinant.rsqrt()
+        angle = torch.atan2(k * inverse, k.new_ones(()))
+        found = (k * k + product * determinant) / enlarged * inverse
+        found = (found + k * angle) / (2 * math.pi) + k / 4
+        if not slope:
+            return found, angle
+        rest = 1 / determinant + (1 - product) / enlarged + 1
+        return found, (angle + rest * k * inverse) / (2 * math.pi) + 0.25
+
+
+@dataclass(frozen=True)
+class Identity(Activation):
+    """``s(x) = x``: ``E[s s] = k``, ``E[s' s'] = 1``."""
+
+    def function(self, x: Tensor) -> Tensor:
+        return x
+
+    def variance(self, a: Tensor) -> Tensor:
+        return a
+
+    def dual(self, k: Tensor, variances: Variances, slope: bool = True) -> tuple[Tensor, Tensor]:
+        return k.clone(), torch.ones_like(k)
+
+
+def _inverse_root(a: Tensor) -> Tensor:
+    """``a^(-1/2)``, and 0 where nothing varies: the correlation with a constant is 0."""
+    return torch.where(a > 0, a, torch.ones_like(a)).rsqrt() * (a > 0)

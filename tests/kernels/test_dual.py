@@ -1,0 +1,105 @@
+"""Duals against integrals over Gaussians, and at full correlation, where a root is delicate."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from geocore.kernels.dual import (
+    Activation,
+    Erf,
+    Gelu,
+    Identity,
+    LeakyRelu,
+    Relu,
+    Variances,
+)
+
+ALL = (Relu(), LeakyRelu(0.2), Erf(), Gelu(), Identity())
+SMOOTH = (Erf(), Gelu(), Identity())
+
+
+def tensor(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def integral(activation: Activation, k: float, a: float, b: float) -> tuple[float, float]:
+    """``E[s(u) s(v)]`` and ``E[s'(u) s'(v)]``, by Gauss-Hermite quadrature in both arguments."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(120)
+    x, w = torch.from_numpy(nodes), torch.from_numpy(weights / math.sqrt(2 * math.pi))
+    u = math.sqrt(a) * x[:, None] + 0 * x[None]
+    v = k / math.sqrt(a) * x[:, None] + math.sqrt(b - k * k / a) * x[None]
+    slopes = []
+    for z in (u, v):
+        z = z.clone().requires_grad_()
+        slopes.append(torch.autograd.grad(activation.function(z).sum(), z)[0])
+    mass = w[:, None] * w[None]
+    values = activation.function(u) * activation.function(v)
+    return float((mass * values).sum()), float((mass * slopes[0] * slopes[1]).sum())
+
+
+@pytest.mark.parametrize("activation", SMOOTH, ids=str)
+@pytest.mark.parametrize(("k", "a", "b"), [(0.3, 1.0, 0.5), (-0.6, 0.7, 1.4), (0.0, 1.0, 1.0)])
+def test_duals_are_the_integrals(activation: Activation, k: float, a: float, b: float) -> None:
+    value, slope = activation.dual(tensor(k), Variances(tensor(a), tensor(b)))
+    expected = integral(activation, k, a, b)
+    assert value.item() == pytest.approx(expected[0], abs=1e-10)
+    assert slope.item() == pytest.approx(expected[1], abs=1e-10)
+
+
+@pytest.mark.parametrize("leak", [0.0, 0.2, -1.0])
+def test_rectifiers_are_their_integrals_over_the_angle(leak: float) -> None:
+    """In polar coordinates ``(u, v)`` is a radius with ``E r^2 = 2`` and a uniform angle."""
+    k, a, b = -0.4, 0.9, 1.6
+    angle = (torch.arange(400_000, dtype=torch.float64) + 0.5) * (2 * math.pi / 400_000)
+    between = math.acos(k / math.sqrt(a * b))
+    activation = LeakyRelu(leak)
+    u, v = angle.cos(), (angle - between).cos()
+    expected = 2 * math.sqrt(a * b) * (activation.function(u) * activation.function(v)).mean()
+    slopes = [torch.where(z > 0, 1.0, leak).double() for z in (u, v)]
+    value, slope = activation.dual(tensor(k), Variances(tensor(a), tensor(b)))
+    assert value.item() == pytest.approx(expected.item(), abs=1e-9)
+    assert slope.item() == pytest.approx((slopes[0] * slopes[1]).mean().item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("activation", ALL, ids=str)
+@pytest.mark.parametrize("a", [1e-8, 0.37, 2.0, 1e4])
+def test_an_argument_with_itself_has_the_variance(activation: Activation, a: float) -> None:
+    value, slope = activation.dual(tensor(a), Variances(tensor(a), tensor(a)))
+    assert value.item() == pytest.approx(activation.variance(tensor(a)).item(), rel=1e-11)
+    assert torch.isfinite(slope).all()
+
+
+@pytest.mark.parametrize("rounding", [-4, -1, 0, 1, 4])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_rounding_of_a_full_correlation_changes_nothing(rounding: int, sign: int) -> None:
+    """Without care the slope would be off by the root of a rounding, 1e-8."""
+    a, eps = tensor(0.7), torch.finfo(torch.float64).eps
+    k = sign * a * (1 + rounding * eps)
+    value, slope = Relu().dual(k, Variances(a, a))
+    assert value.item() == pytest.approx(0.35 if sign > 0 else 0, abs=1e-15)
+    assert slope.item() == pytest.approx(0.5 if sign > 0 else 0, abs=1e-15)
+
+
+@pytest.mark.parametrize("activation", ALL, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_nothing_is_undefined(activation: Activation, dtype: torch.dtype) -> None:
+    """Zero variances, and covariances that rounding has taken past the largest."""
+    a = torch.tensor([0.0, 0.0, 1.0, 1.0, 3.0], dtype=dtype)
+    b = torch.tensor([0.0, 1.0, 1.0, 1.0, 0.5], dtype=dtype)
+    k = torch.tensor([0.0, 0.0, 1.0 + 1e-6, -1.0 - 1e-6, 1.2247449], dtype=dtype)
+    for found in activation.dual(k, Variances(a, b)):
+        assert torch.isfinite(found).all()
+        assert found.dtype == dtype
+    assert torch.isfinite(activation.variance(a)).all()
+
+
+def test_variances_spread_after_the_function() -> None:
+    small = tensor(1.0, 4.0)
+    variances = Variances(small, small, lambda v: v[:, None], lambda v: v[None])
+    left, right = variances.pair(torch.sqrt, lambda v: v * 10)
+    assert (left * right).tolist() == [[10.0, 40.0], [20.0, 80.0]]
