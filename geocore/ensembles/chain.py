@@ -46,10 +46,9 @@ class Chain:
         linear layers, stochastic ones among them, norms of a sample's features, and functions of
         each number.
         """
-        layers = [layer for _, layer in _flat(model, "")]
-        weighed = [id(layer) for layer in layers if any(True for _ in layer.parameters())]
-        if not isinstance(model, nn.Sequential) or len(set(weighed)) != len(weighed):
+        if type(model) is not nn.Sequential or not _plain(model):
             return None
+        layers = [layer for _, layer in _flat(model, "")]
         for place, layer in enumerate(layers):
             known = (
                 type(layer) in _INDEPENDENT
@@ -109,13 +108,27 @@ def _layer_norm(layer: nn.LayerNorm, own: Mapping[str, Tensor], x: Tensor) -> Te
     return x + own["bias"][..., None] if "bias" in own else x
 
 
+def _plain(model: nn.Module) -> bool:
+    """Whether its layers' parameters are all trained, none is shared, and nothing hooks in."""
+    names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    return (
+        len(names) == len(list(model.parameters()))
+        and all(p.requires_grad for p in model.parameters())
+        and all(name.rpartition(".")[2] in ("weight", "bias") for name in names)
+        and not any(
+            layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks
+            for layer in model.modules()
+        )
+    )
+
+
 def _flattens(layer: nn.Module) -> bool:
     return type(layer) is nn.Flatten and layer.start_dim == 1 and layer.end_dim == -1
 
 
 def _flat(model: nn.Module, prefix: str) -> list[tuple[str, nn.Module]]:
     """The layers of nested chains in order, each with the prefix of its parameters' names."""
-    if not isinstance(model, nn.Sequential):
+    if type(model) is not nn.Sequential:  # a subclass may do something else
         return [(prefix, model)]
     return [
         pair

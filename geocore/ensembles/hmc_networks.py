@@ -40,7 +40,7 @@ class BayesianNetwork:
     def __init__(
         self, module: nn.Sequential, prior_scale: float = 1.0, noise: float | None = None
     ) -> None:
-        if not isinstance(module, nn.Sequential):
+        if type(module) is not nn.Sequential:
             raise TypeError(f"module is {type(module).__name__}; expected a nn.Sequential")
         for name, value in (("prior_scale", prior_scale), ("noise", noise)):
             if value is not None and not 0 < value < math.inf:
@@ -149,7 +149,7 @@ def _check_finite(name: str, values: Tensor) -> None:
 def _leaves(module: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
     # Not named_children(), which names a layer once however often it is used.
     for name, layer in zip(module._modules, module, strict=True):
-        if isinstance(layer, nn.Sequential):
+        if type(layer) is nn.Sequential:
             yield from _leaves(layer, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", layer

@@ -46,7 +46,8 @@ class Noise:
             state = np.random.SeedSequence([_NOISE, self._use, self._seeds[member], block])
             generator = torch.Generator().manual_seed(int(state.generate_state(1)[0]))
             held = block, torch.rand(self._steps, *self._shape, generator=generator)
-            self._held[member] = held
+            if self._steps > 1:  # a block of one step is large, and not asked for again
+                self._held[member] = held
         return held[1][place, :batch]
 
     def stacked(self, members: range, step: int, batch: int) -> Tensor:

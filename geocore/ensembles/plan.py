@@ -21,7 +21,8 @@ class Plan:
     by its own norm. A member stops after ``patience`` epochs without a better validation score, and
     its best weights count; without a validation split its last ones do.
 
-    ``order``: each member has an order of its own of the samples, or all share that of the first.
+    ``order``: each member has an order of its own of the samples, and augmentation of its own, or
+    all share those of the first seed of the stack: then what stands first decides the others too.
     Raises ``ValueError`` for what makes no sense.
     """
 

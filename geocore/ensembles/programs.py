@@ -22,7 +22,7 @@ Strategy = Literal["auto", "batched", "one_by_one"]
 Batch = Callable[[range], tuple[Tensor, Tensor]]
 """Inputs and targets of some members, each ``(members, batch, ...)``."""
 
-_CACHED = 2**19  # bytes of one activation of the members that go together: what caches hold
+_CACHED = 2**20  # bytes of one activation of the members that go together: what caches hold
 
 
 class Program(ABC):
@@ -89,7 +89,7 @@ class Batched(Program):
             outputs = self._chain(self.stack.named(leaves), x, drawn)
             learned = loss.learned(outputs, targets)
             learned.loss.sum().backward()
-            found.append(torch.stack([value.detach().double() for value in learned]))
+            found.append(torch.stack([value.detach().double() for value in learned]).cpu())
         return Learned(*torch.cat(found, dim=1))
 
     def norms(self) -> Tensor:
@@ -103,6 +103,7 @@ class Batched(Program):
     def outputs(self, member: range, x: Tensor, noise: Tensor | None) -> Tensor:
         rows = [part[member.start : member.stop] for part in self.stack.weights]
         x = x.expand(len(member), *x.shape)
+        noise = None if noise is None else noise.to(x.device)
         with torch.no_grad():
             return self._chain(self.stack.named(rows), x, noise)
 

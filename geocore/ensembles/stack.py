@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -59,13 +60,16 @@ class Stack:
     parameter of a member is a view of its row; that of a convolution has its channels last in
     memory. Frozen parameters and buffers that are equal in all members are held once.
 
-    ``build(seed)`` makes a member. Raises ``ValueError`` for no seeds, and for members that
-    ``check_member`` refuses, that differ in their layers, or have parameters of several dtypes.
+    ``build(seed)`` makes a member. Raises ``ValueError`` for no seeds, equal or negative ones, and
+    for members that ``check_member`` refuses, that differ in their layers or what those are set
+    to, or have parameters of several dtypes.
     """
 
     def __init__(self, build: Build, seeds: Sequence[int], device: torch.device) -> None:
         if not seeds:
             raise ValueError("seeds are none; expected one a member, and at least one member")
+        if len(set(seeds)) != len(seeds) or min(seeds) < 0:
+            raise ValueError(f"seeds are {list(seeds)}; expected different ones, at least 0")
         self.seeds, self.device = tuple(seeds), device
         self.template = build(seeds[0]).to(device)
         check_member(self.template)
@@ -152,6 +156,9 @@ class Stack:
         if named.keys() != self._places.keys():
             odd = ", ".join(sorted(named.keys() ^ self._places.keys()))
             raise ValueError(f"named differs from the members' parameters in {odd}")
+        for name, value in named.items():
+            if not 0 <= value < math.inf:
+                raise ValueError(f"the coefficient of {name} is {value}; expected at least 0")
         found = [torch.zeros_like(rows[0]) for rows in self.weights]
         for name, place in self._places.items():
             found[place.group][place.start : place.start + place.size] = named[name]
@@ -183,7 +190,7 @@ class Stack:
 def check_member(model: nn.Module) -> None:
     """``ValueError`` naming a layer with statistics of the batch, or a network without weights."""
     for name, layer in model.named_modules():
-        if isinstance(layer, _BatchNorm):
+        if isinstance(layer, _BatchNorm) or getattr(layer, "track_running_stats", False):
             raise ValueError(
                 f"layer {name or 'itself'} is {type(layer).__name__}, which has statistics of the "
                 "batch; expected a norm without, as GroupNorm, LayerNorm or FilterResponseNorm"
@@ -208,9 +215,10 @@ def _equal(first: Tensor, second: Tensor) -> bool:
 
 def _check_alike(first: nn.Module, other: nn.Module, seed: int) -> None:
     """``ValueError`` where a member's layers, shapes or dtypes are not those of the first."""
-    layers = [[(name, type(layer)) for name, layer in m.named_modules()] for m in (first, other)]
-    if layers[0] != layers[1]:
-        odd = sorted({name for name, _ in set(layers[0]) ^ set(layers[1])})
+    layers = [dict(model.named_modules()) for model in (first, other)]
+    kinds = [{name: type(layer) for name, layer in own.items()} for own in layers]
+    if kinds[0] != kinds[1]:
+        odd = sorted(n for n in {**kinds[0], **kinds[1]} if kinds[0].get(n) != kinds[1].get(n))
         raise ValueError(
             f"the member of seed {seed} has other layers than the first, at {', '.join(odd)}; "
             "expected one architecture"
@@ -225,6 +233,13 @@ def _check_alike(first: nn.Module, other: nn.Module, seed: int) -> None:
             raise ValueError(
                 f"{name} of the member of seed {seed} is {two.get(name)}; "
                 f"expected {one.get(name)}, as of the first"
+            )
+    for name, layer in layers[0].items():
+        settings = layer.extra_repr(), layers[1][name].extra_repr()
+        if settings[0] != settings[1]:
+            raise ValueError(
+                f"layer {name or 'itself'} of the member of seed {seed} has {settings[1]}; "
+                f"expected {settings[0]}, as of the first"
             )
 
 

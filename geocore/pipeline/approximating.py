@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,18 @@ from safetensors.torch import load_file, save_file
 
 from geocore.config.approximate import ApproximateParams, EnsemblesParams, ReferencedParams
 from geocore.config.runtime import RuntimeParams
-from geocore.ensembles.ensemble_state import EnsembleState, read_ensemble, write_ensemble
+from geocore.ensembles.ensemble_state import EnsembleState
 from geocore.ensembles.seeds import member_seeds
 from geocore.pipeline.approximating_members import Recipe, fit_members, predict_members
 from geocore.pipeline.approximating_mixtures import Mixed
 from geocore.pipeline.approximating_results import Told, name_of, write_results
 from geocore.pipeline.approximating_tasks import Task, task_of, variants
-from geocore.pipeline.code import deciding_code
+from geocore.pipeline.long_part import make_long_part
 from geocore.pipeline.piece import make_part
 from geocore.pipeline.progress import Bar
 from geocore.pipeline.stage import Job, Manifest
 from geocore.runs.digest import digest_json, digest_path
+from geocore.runs.slots import Slots
 from geocore.runs.store import Piece
 from geocore.train.device import resolve
 
@@ -96,26 +96,24 @@ def _ensemble(job: Job, task: Task, recipe: Recipe, bar: Bar, words: str) -> tup
     runtime = job.section(RuntimeParams)
     device = resolve(runtime.device)
     samples = {"samples": task.digests["samples"]}
-    checkpoints = _Checkpoints(job, recipe, samples)
     total = recipe.epochs * -(-len(task.samples) // recipe.batch_size)
 
     def tell(state: EnsembleState) -> None:
         if state.step % _TOLD_EVERY == 0:
             bar.advance(0, f"{words}: step {state.step} of {total}")
 
-    def fit(folder: Path) -> dict[str, float]:
+    def fit(folder: Path, slots: Slots) -> dict[str, float]:
         return fit_members(
             folder,
             recipe,
             task.samples,
             device,
-            resume=checkpoints.resume,
+            slots=slots,
             checkpoint_every=runtime.checkpoint_every,
-            save=checkpoints.save,
             on_step=tell,
         )
 
-    members = make_part(
+    members = make_long_part(
         job,
         "approximate-members",
         fit,
@@ -124,7 +122,6 @@ def _ensemble(job: Job, task: Task, recipe: Recipe, bar: Bar, words: str) -> tup
         code=_CODE,
         device=runtime.device,
     )
-    checkpoints.remove()
 
     def predict(folder: Path) -> None:
         found = predict_members(members.folder, recipe, task.asked, device)
@@ -143,45 +140,3 @@ def _ensemble(job: Job, task: Task, recipe: Recipe, bar: Bar, words: str) -> tup
         device=runtime.device,
     )
     return members, predictions
-
-
-class _Checkpoints:
-    """The last two checkpoints of an ensemble's training, in turn, so that one may be damaged."""
-
-    def __init__(self, job: Job, recipe: Recipe, inputs: Mapping[str, str]) -> None:
-        self._job, self._about = job, recipe.about()
-        code = deciding_code(_CODE)
-        self._keys = [digest_json([self._about, inputs, code, slot]) for slot in range(2)]
-        self._noted: set[str] = set()
-
-    def resume(self, state: EnsembleState) -> None:
-        """Bring ``state`` to the newest checkpoint that is whole, if there is one."""
-        pieces = [self._job.store.find(key) for key in self._keys]
-        found = [piece for piece in pieces if piece is not None]
-        if not found:
-            return
-        newest = max(found, key=lambda piece: int(piece.values["step"]))
-        if newest.key == self._keys[0]:
-            self._keys.reverse()  # the next one takes the place of the other
-        read_ensemble(newest.folder, state)
-        self._job.progress.say(f"approximate: goes on from step {state.step}")
-        self._job.note(resumed_from=state.step)
-
-    def save(self, state: EnsembleState) -> None:
-        """Replace the older of the two."""
-        key = self._keys[0]
-        self._keys.reverse()
-
-        def fill(folder: Path) -> dict[str, int]:
-            write_ensemble(folder, state)
-            return {"step": state.step}
-
-        self._job.store.replace(key, fill, verb="checkpoint", parameters=self._about)
-        if key not in self._noted:  # the run names it, so that gc keeps what it may need
-            self._noted.add(key)
-            self._job.note(pieces={key: "made"})
-
-    def remove(self) -> None:
-        """The members are sealed and need them no more."""
-        for key in self._keys:
-            self._job.store.remove(key)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from geocore.ensembles.engine import Samples, start_ensemble, train_ensemble
-from geocore.ensembles.ensemble_state import EnsembleState
+from geocore.ensembles.ensemble_state import EnsembleState, read_ensemble, write_ensemble
 from geocore.ensembles.losses import CrossEntropy
 from geocore.ensembles.noise import Noise
 from geocore.ensembles.plan import Plan
@@ -23,6 +23,7 @@ from geocore.models.stochastic.families import Family
 from geocore.models.stochastic.networks import stochastic_cnn, stochastic_mlp
 from geocore.models.stochastic.prior import prior_coefficients
 from geocore.models.stochastic.resnet import stochastic_resnet
+from geocore.runs.slots import Slots
 
 __all__ = ["Architecture", "Recipe", "fit_members", "predict_members"]
 
@@ -98,17 +99,23 @@ def fit_members(
     samples: Samples,
     device: torch.device,
     *,
-    resume: Callable[[EnsembleState], None] = lambda state: None,
+    slots: Slots | None = None,
     checkpoint_every: int = 0,
-    save: Callable[[EnsembleState], None] = lambda state: None,
     on_step: Callable[[EnsembleState], None] = lambda state: None,
 ) -> dict[str, float]:
     """Train all members into ``folder``; their mean loss of the last epoch.
 
-    ``resume`` may bring the state to where an earlier training was stopped.
+    With ``slots`` a checkpoint is left every so many steps, and the newest is gone on from.
     """
     state = start_ensemble(recipe.network, recipe.seeds, recipe.plan(), device)
-    resume(state)
+    if slots is not None and (found := slots.newest()) is not None:
+        read_ensemble(found.folder, state)
+
+    def keep(state: EnsembleState) -> None:
+        if slots is not None:
+            slots.save(state.step, lambda place: write_ensemble(place, state))
+
+    samples = Samples(samples.inputs.to(device), samples.targets.to(device))
     weight = 1 / (len(samples) * recipe.prior_scale**2)
     coefficients = prior_coefficients(recipe.network(recipe.seeds[0]), recipe.prior)
     members = train_ensemble(
@@ -119,7 +126,7 @@ def fit_members(
         augment=_flipped if recipe.flips else None,
         prior={name: c * weight for name, c in coefficients.items()},
         checkpoint_every=checkpoint_every,
-        on_checkpoint=save,
+        on_checkpoint=keep,
         on_step=on_step,
     )
     stacked = {

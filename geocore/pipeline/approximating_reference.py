@@ -71,7 +71,7 @@ def draw_chains(job: Job, task: Task, params: ReferencedParams, bar: Bar) -> lis
             fill,
             parameters=chain.about(),
             inputs={"samples": task.digests["samples"]},
-            code=["geocore.ensembles.hmc", "geocore.pipeline.approximating_members"],
+            code=["geocore.pipeline.approximating_chain"],
             dtype=chain.dtype,
         )
         done += 1
@@ -98,7 +98,7 @@ def reference_of(parts: list[Piece], task: Task, params: ReferencedParams) -> Re
         name: [_mixed(posterior, network, inputs) for posterior in posteriors]
         for name, inputs in task.asked.items()
     }
-    return Reference(found, _record(joined(posteriors), network, task))
+    return Reference(found, _record(joined(posteriors), network, task, params.tree_depth))
 
 
 def _chain(task: Task, params: ReferencedParams, seed: int) -> Chain:
@@ -129,7 +129,11 @@ def _mixed(posterior: Posterior, network: BayesianNetwork, inputs: Tensor) -> Mi
     )
 
 
-def _record(posterior: Posterior, network: BayesianNetwork, task: Task) -> dict[str, Any]:
+def _record(
+    posterior: Posterior, network: BayesianNetwork, task: Task, tree_depth: int
+) -> dict[str, Any]:
+    """How the chains went; ``longest_paths`` is the share that the depth of the tree has ended."""
+    longest = 2**tree_depth - 1
     inputs = next(iter(task.asked.values()))
     some = inputs[:: max(1, len(inputs) // _MIXED)]
     # Of two classes the probability of one says all.
@@ -138,5 +142,6 @@ def _record(posterior: Posterior, network: BayesianNetwork, task: Task) -> dict[
         "acceptance": float(posterior.acceptance.double().mean()),
         "divergences": posterior.divergences,
         "gradients": int(posterior.gradients.sum()),
+        "longest_paths": float((posterior.gradients >= longest).double().mean()),
         **mixing(probabilities),
     }

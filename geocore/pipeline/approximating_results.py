@@ -57,7 +57,7 @@ class Told:
 
 def name_of(family: str, p: float) -> str:
     """``dropout 0.1``; a family without ``p`` by its name."""
-    return f"{family} {p:g}" if p else family
+    return f"{family} {p!r}" if p else family
 
 
 def write_results(folder: Path, told: Told) -> None:

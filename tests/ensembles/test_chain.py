@@ -70,9 +70,40 @@ class Custom(nn.Linear):
         return -super().forward(x)
 
 
+class Residual(nn.Sequential):
+    """A chain with a way around it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + super().forward(x)  # type: ignore[no-untyped-call]
+        return out
+
+
+def frozen() -> nn.Module:
+    layer = nn.Linear(2, 2)
+    layer.bias.requires_grad_(False)
+    return nn.Sequential(layer)
+
+
+def tied_bias() -> nn.Module:
+    first, second = nn.Linear(2, 2), nn.Linear(2, 2)
+    second.bias = first.bias
+    return nn.Sequential(first, second)
+
+
+def hooked() -> nn.Module:
+    layer = nn.Linear(2, 2)
+    layer.register_forward_hook(lambda module, given, out: 2 * out)
+    return nn.Sequential(layer)
+
+
 @pytest.mark.parametrize(
     "model",
     [
+        Residual(nn.Linear(2, 2)),
+        nn.Sequential(Residual(nn.Linear(2, 2)), nn.Linear(2, 2)),
+        frozen(),
+        tied_bias(),
+        hooked(),
         nn.Linear(2, 2),
         nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1)),
         nn.Sequential(Custom(2, 2)),

@@ -171,3 +171,14 @@ def test_bad_data_is_refused_in_a_line() -> None:
         real.check_data(x, y)
     with pytest.raises(ValueError, match=r"^y has 12 numbers that are not finite"):
         real.check_data(x, torch.full((4, 3), math.inf))
+
+
+class Residual(torch.nn.Sequential):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = x + super().forward(x)  # type: ignore[no-untyped-call]
+        return out
+
+
+def test_a_chain_with_a_forward_of_its_own_is_refused() -> None:
+    with pytest.raises((ValueError, TypeError), match="Residual"):
+        BayesianNetwork(torch.nn.Sequential(Residual(torch.nn.Linear(2, 2))))

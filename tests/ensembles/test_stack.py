@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -94,6 +96,9 @@ def test_statistics_of_the_batch_are_refused_by_name() -> None:
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sequential(nn.BatchNorm2d(2)))
     with pytest.raises(ValueError, match=r"layer 1\.0 is BatchNorm2d, which has statistics"):
         check_member(model)
+    followed = nn.Sequential(nn.Conv1d(1, 2, 3), nn.InstanceNorm1d(2, track_running_stats=True))
+    with pytest.raises(ValueError, match="layer 1 is InstanceNorm1d, which has statistics"):
+        check_member(followed)
     with pytest.raises(ValueError, match="no parameters to train"):
         check_member(nn.ReLU())
 
@@ -107,6 +112,13 @@ def test_mixed_members_are_refused() -> None:
         Stack(by_depth, (0, 1), CPU)
     with pytest.raises(ValueError, match=r"0\.weight of the member of seed 3 is .*\(3, 2\)"):
         Stack(lambda seed: nn.Sequential(nn.Linear(2, seed)), (2, 3), CPU)
+    for layer, found in ((nn.Dropout, "p="), (nn.LeakyReLU, "negative_slope=")):
+        made = partial(lambda layer, seed: nn.Sequential(nn.Linear(2, 2), layer(seed / 9)), layer)
+        with pytest.raises(ValueError, match=f"layer 1 of the member of seed 2 has {found}"):
+            Stack(made, (1, 2), CPU)
+    for seeds in ((1, 1), (-1, 2)):
+        with pytest.raises(ValueError, match=r"seeds are \[.*\]; expected different ones"):
+            Stack(convolution, seeds, CPU)
     with pytest.raises(ValueError, match="seeds are none; expected one a member"):
         Stack(convolution, (), CPU)
 
@@ -117,5 +129,7 @@ def test_coefficients_are_spread() -> None:
     decaying, others = stack.coefficients(named)
     assert decaying.tolist() == [2.0, 2.0] + [0.0] * 14
     assert others[::16].tolist() == [3.0, 4.0, 5.0] and int(others.sum()) == 12
+    with pytest.raises(ValueError, match=r"coefficient of 0\.bias is -1\.0; expected at least 0"):
+        stack.coefficients({**named, "0.bias": -1.0})
     with pytest.raises(ValueError, match=r"named differs from the members' parameters in 1\.bias"):
         stack.coefficients({k: v for k, v in named.items() if k != "1.bias"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,15 @@ import pytest
 import torch
 
 from geocore.config.approximate import ApproximateParams, DigitsParams, ToyParams
-from geocore.ensembles.ensemble_state import EnsembleState
 from geocore.errors import UserError
-from geocore.pipeline import approximating, approximating_reference
+from geocore.pipeline import approximating_reference
 from geocore.pipeline.approximate import STAGE
 from geocore.pipeline.approximating_mixtures import Mixed, apart, chains_apart, figures, pooled
 from geocore.pipeline.approximating_results import Told, rows_of, summary
 from geocore.pipeline.approximating_tasks import digits_task, lattice, shell_of, toy_task, variants
 from geocore.pipeline.run import make, whole
 from geocore.pipeline.stage import Job
+from geocore.runs.slots import Slots
 from tests.pipeline.stages import study_job
 
 COMMON: dict[str, Any] = {
@@ -196,25 +197,24 @@ def test_a_killed_ensemble_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     plain = job(tmp_path / "plain", params())
     plain.stage.write(plain, STAGE.make(plain))
     steps: list[int] = []
-    save = approximating._Checkpoints.save
+    save = Slots.save
 
-    def counted(self: Any, state: EnsembleState) -> None:
-        save(self, state)
-        steps.append(state.step)
+    def counted(self: Slots, step: int, fill: Callable[[Path], None]) -> None:
+        save(self, step, fill)
+        steps.append(step)
         if len(steps) == 7:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(approximating._Checkpoints, "save", counted)
-    notes: dict[str, Any] = {}
-    here = job(tmp_path / "killed", params(), notes)
+    monkeypatch.setattr(Slots, "save", counted)
+    here = job(tmp_path / "killed", params())
     runtime = here.sections["runtime"].model_copy(update={"checkpoint_every": 2})
     object.__setattr__(here, "sections", {**here.sections, "runtime": runtime})
     with pytest.raises(KeyboardInterrupt):
         STAGE.make(here)
     assert steps == [2, 4, 6, 2, 4, 6, 2], "six steps an ensemble; the third one is killed"
-    monkeypatch.setattr(approximating._Checkpoints, "save", save)
     here.stage.write(here, STAGE.make(here))
-    assert notes["resumed_from"] == 2
+    # The third goes on from its second step; the rest are trained whole.
+    assert steps[7:9] == [4, 6] and set(steps[9:]) <= {2, 4, 6}
     assert results(tmp_path / "killed")[2] == results(tmp_path / "plain")[2]
     verbs = [piece.manifest["verb"] for piece in here.store.pieces()]
     assert "checkpoint" not in verbs
