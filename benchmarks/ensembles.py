@@ -124,9 +124,15 @@ def loop(
     def ready(epochs: int) -> Callable[[], object]:
         models = [build(seed) for seed in range(members)]
         if last:
-            models = [model.to(memory_format=torch.channels_last) for model in models]
+            for model in models:
+                model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimisers = [torch.optim.Adam(m.parameters(), lr=0.01, fused=fused) for m in models]
-        return lambda: [epoch(models, optimisers) for _ in range(epochs)]
+
+        def run() -> None:
+            for _ in range(epochs):
+                epoch(models, optimisers)
+
+        return run
 
     def epoch(models: list[nn.Module], optimisers: list[torch.optim.Adam]) -> None:
         orders = [torch.randperm(len(data)).split(batch) for _ in models]

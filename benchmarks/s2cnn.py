@@ -193,7 +193,7 @@ def by_fft(transform: SteeredTransform, f: Tensor) -> Tensor:
     spectrum = waves.movedim((0, 1), (-1, -2))
     spectrum = nn.functional.pad(spectrum, (0, 1, 0, transform.turns - 2 * n + 1))
     turned = torch.fft.ifft(spectrum.roll(1 - n, dims=-2), dim=-2, norm="forward")
-    samples = torch.fft.irfft(turned, n=2 * b, dim=-1, norm="forward")
+    samples: Tensor = torch.fft.irfft(turned, n=2 * b, dim=-1, norm="forward")
     return samples.movedim((-1, -2), (0, 1))
 
 
