@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import random
 import shutil
@@ -46,12 +47,13 @@ def undisturbed(prepared: Project) -> Callable[[str], Undisturbed]:
 
     @functools.cache
     def run(stage: str) -> Undisturbed:
+        before = stored(project)
         done = project.repro("-s", stage)
         assert done.returncode == 0, done.stdout + done.stderr
-        notes = pieces(project, stage)
-        assert set(notes.values()) == {"made"}
+        assert set(pieces(project, stage).values()) == {"made"}
+        made = stored(project) - before
         digest = digest_tree(project.root / "results" / stage)
-        return Undisturbed(digest, len(notes) - 1)  # the stage's own piece is no part
+        return Undisturbed(digest, len(made) - 1)  # the stage's own piece is no part
 
     return run
 
@@ -68,9 +70,13 @@ def pieces(project: Project, stage: str) -> dict[str, str]:
 
 
 def stored(project: Project) -> set[str]:
-    """Keys of the pieces that lie whole in the store."""
-    found = (project.root / ".geocore/store/pieces").glob("??/[!.]*/manifest.json")
-    return {path.parent.name for path in found}
+    """Keys of the pieces that lie whole in the store, but for checkpoints, which come and go."""
+    found = set()
+    for path in (project.root / ".geocore/store/pieces").glob("??/[!.]*/manifest.json"):
+        with contextlib.suppress(FileNotFoundError):  # a checkpoint that has just been replaced
+            if json.loads(path.read_text("utf-8"))["verb"] != "checkpoint":
+                found.add(path.parent.name)
+    return found
 
 
 def kill_when(project: Project, stage: str, parts: int, pause: float) -> set[str]:
