@@ -40,6 +40,8 @@ STAGE = Stage(
         "evaluate_pictures": Port("results/evaluate/pictures", "pictures"),
         "train": Port("results/train/metrics.json", "metrics"),
         "train_curve": Port("results/train/curve.csv", "plots"),
+        "alignment": Port("results/alignment/metrics.json", "metrics", optional=True),
+        "alignment_pictures": Port("results/alignment/pictures", "pictures", optional=True),
         "resample_pictures": Port("results/resample", "pictures", optional=True),
         "ensemble": Port("results/ensemble/metrics.json", "metrics", optional=True),
         "ensemble_curves": Port("results/ensemble/curves.csv", "plots", optional=True),
