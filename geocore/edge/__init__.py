@@ -7,7 +7,8 @@ __getattr__, __dir__, __all__ = attach(
     {
         "fixedpoint": ["FixedPoint"],
         "student": ["Student", "build_student"],
-        "description": ["QuantisedLayer", "QuantisedModel"],
+        "nodes": ["Add", "Concatenate", "Convolution", "Dense", "MaxPool", "Upsample"],
+        "description": ["QuantisedModel"],
         "quantised": ["Bits", "QuantisedStudent"],
         "reference": ["reference_logits"],
         "qonnx_file": ["write_qonnx"],

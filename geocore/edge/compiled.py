@@ -38,7 +38,7 @@ class CompiledFirmware:
             raise ValueError(f"images are {tuple(images.shape[1:])}; expected {self._model.shape}")
         grid = self._model.input
         pixels: npt.NDArray[np.float64] = (grid.quantise(images).double() * grid.step).numpy()
-        out = np.zeros((len(pixels), len(self._model.layers[-1].weight)))
+        out = np.zeros((len(pixels), self._model.shapes[self._model.nodes[-1].name][2]))
         for image, row in zip(np.ascontiguousarray(pixels), out, strict=True):
             self._call(image, row)
         return torch.from_numpy(out)

@@ -1,4 +1,4 @@
-"""A quantised network as integers and formats: what every back end is held against."""
+"""A quantised network as integers and grids: what every back end is held against."""
 
 from __future__ import annotations
 
@@ -6,122 +6,115 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import torch
 from safetensors import safe_open
 from torch import Tensor
 
 from geocore.edge.fixedpoint import FixedPoint
-from geocore.edge.student import Shape, spatial_sizes
+from geocore.edge.nodes import (
+    IMAGES,
+    Add,
+    Concatenate,
+    Convolution,
+    Dense,
+    MaxPool,
+    Node,
+    Shape,
+    Upsample,
+    Weighted,
+)
 
-__all__ = ["QuantisedLayer", "QuantisedModel"]
+__all__ = ["QuantisedModel"]
 
-
-@dataclass(frozen=True)
-class QuantisedLayer:
-    """``sum_i w_i x_i + b`` in integers, then, but for the last layer, ReLU onto ``output``.
-
-    ``weight`` is ``(out, in, 3, 3)`` of a convolution, which max-pooling over 2x2 follows, or
-    ``(out, in)``; ``bias (out,)`` lies on the accumulator's grid. All are int64. ``output`` is
-    None where the accumulator itself is given on: the logits.
-    """
-
-    name: str
-    kind: Literal["convolution", "dense"]
-    weight: Tensor
-    bias: Tensor
-    weight_format: FixedPoint
-    input: FixedPoint
-    output: FixedPoint | None
-
-    @property
-    def fraction(self) -> int:
-        """Fractional bits of a product, and so of the accumulator: those of both factors."""
-        return self.weight_format.fraction + self.input.fraction
-
-    @property
-    def bias_format(self) -> FixedPoint:
-        """The narrowest format on the accumulator's grid that holds every bias."""
-        return FixedPoint.covering(int(self.bias.min()), int(self.bias.max()), self.fraction)
-
-    @property
-    def accumulator(self) -> FixedPoint:
-        """The narrowest format that no sum can leave, whatever the inputs and their order.
-
-        An input lies in ``[0, highest]``, so a sum of any of an output's products and its bias
-        lies between all the negative terms and all the positive ones at the highest inputs. The
-        bounds are taken over the outputs; they are reached, so one bit less would wrap.
-        """
-        if self.input.signed:
-            raise ValueError(f"input of {self.name} is {self.input}; expected an unsigned format")
-        terms = self.weight.flatten(1) * self.input.highest
-        terms = torch.cat([terms, self.bias[:, None]], dim=1)
-        low, high = terms.clamp(max=0).sum(dim=1).min(), terms.clamp(min=0).sum(dim=1).max()
-        return FixedPoint.covering(int(low), int(high), self.fraction)
-
-    @property
-    def fan_in(self) -> int:
-        """Products that make up one output."""
-        return self.weight[0].numel()
+_VERSION = 2
+_KINDS = {
+    "convolution": Convolution, "dense": Dense, "max_pool": MaxPool,
+    "upsample": Upsample, "add": Add, "concatenate": Concatenate,
+}  # fmt: skip
+_TENSORS = ("weight", "bias")
 
 
 @dataclass(frozen=True)
 class QuantisedModel:
-    """Images ``shape (height, width, channels)`` on the grid ``input``, through ``layers``."""
+    """Images ``shape (height, width, channels)`` on the grid ``input``, through ``nodes`` in order.
+
+    The last node's value is the network's. Raises ``ValueError`` for nodes that do not fit: a name
+    that is taken, a source that comes later or nowhere, a shape or a grid that a node does not
+    take, a value that nobody reads.
+    """
 
     shape: Shape
     input: FixedPoint
-    layers: tuple[QuantisedLayer, ...]
+    nodes: tuple[Node, ...]
 
-    def sizes(self) -> list[tuple[int, int]]:
-        """Height and width of the image and after each convolution's pooling."""
-        return spatial_sizes(self.shape, len(self.layers) - 1)
+    def __post_init__(self) -> None:
+        if not self.nodes:
+            raise ValueError("nodes are none; expected at least one")
+        known, read = {IMAGES}, {self.nodes[-1].name}
+        for node in self.nodes:
+            if node.name in known:
+                raise ValueError(f"{node.name} is the name of two nodes; expected one of its own")
+            if unknown := [source for source in node.sources if source not in known]:
+                raise ValueError(f"{node.name} reads {unknown[0]}; expected a node before it")
+            known.add(node.name)
+            read.update(node.sources)
+        if idle := sorted(known - read):
+            raise ValueError(f"nobody reads {idle[0]}; expected a network without loose ends")
+        # Both ask every node, which says what it does not take.
+        _ = self.shapes, self.grids
 
-    def multiplications(self) -> list[int]:
-        """Multiplications an image in each layer, those by zero included.
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """Of the images and of what each node gives, by name."""
+        found: dict[str, Shape] = {IMAGES: self.shape}
+        for node in self.nodes:
+            found[node.name] = node.shape([found[source] for source in node.sources])
+        return found
+
+    @cached_property
+    def grids(self) -> dict[str, FixedPoint]:
+        """Of the images and of what each node gives, by name."""
+        found = {IMAGES: self.input}
+        for node in self.nodes:
+            found[node.name] = node.grid([found[source] for source in node.sources])
+        return found
+
+    @property
+    def weighted(self) -> tuple[Weighted, ...]:
+        """The nodes that have weights, in order."""
+        return tuple(node for node in self.nodes if isinstance(node, Weighted))
+
+    def multiplications(self, node: Weighted) -> int:
+        """Multiplications an image in it, those by zero included.
 
         Those of a convolution are taken at every position of its output, at the border as well.
         """
-        places = [height * width for height, width in self.sizes()[:-1]] + [1]
-        return [
-            place * layer.weight.numel() for place, layer in zip(places, self.layers, strict=True)
-        ]
+        height, width, _ = self.shapes[node.name]
+        return height * width * node.weight.numel()
 
-    def bit_operations(self) -> list[int]:
+    def bit_operations(self, node: Weighted) -> int:
         """Products of single bits: multiplications times the bits of weight and input."""
-        return [
-            count * layer.weight_format.bits * layer.input.bits
-            for count, layer in zip(self.multiplications(), self.layers, strict=True)
-        ]
+        return self.multiplications(node) * node.weight_format.bits * node.input.bits
 
     def tensors(self) -> dict[str, Tensor]:
-        """``LAYER.weight`` and ``LAYER.bias`` in integers: int32, or int64 where they need it."""
+        """``NODE.weight`` and ``NODE.bias`` in integers: int32, or int64 where they need it."""
         found: dict[str, Tensor] = {}
-        for layer in self.layers:
-            for part, value in (("weight", layer.weight), ("bias", layer.bias)):
+        for node in self.weighted:
+            for part, value in (("weight", node.weight), ("bias", node.bias)):
                 small = int(value.abs().max()) < 2**31
-                found[f"{layer.name}.{part}"] = value.int() if small else value
+                found[f"{node.name}.{part}"] = value.int() if small else value
         return found
 
     def about(self) -> str:
-        """The formats as JSON: with ``tensors`` the whole model. One text for equal models."""
-        layers = [
-            {
-                "name": layer.name,
-                "kind": layer.kind,
-                "weight": dataclasses.asdict(layer.weight_format),
-                "input": dataclasses.asdict(layer.input),
-                "output": None if layer.output is None else dataclasses.asdict(layer.output),
-            }
-            for layer in self.layers
-        ]
+        """All but the tensors as JSON: with ``tensors`` the whole model. Equal models, one text."""
         about = {
-            "version": 1,
+            "version": _VERSION,
             "shape": list(self.shape),
             "input": dataclasses.asdict(self.input),
-            "layers": layers,
+            "nodes": [_written(node) for node in self.nodes],
         }
         return json.dumps(about, sort_keys=True)
 
@@ -130,26 +123,19 @@ class QuantisedModel:
         """The inverse of ``about`` and ``tensors``. Raises ``ValueError`` for anything else."""
         try:
             value: dict[str, Any] = json.loads(about)
-            layers = tuple(
-                QuantisedLayer(
-                    name=entry["name"],
-                    kind=entry["kind"],
-                    weight=tensors[f"{entry['name']}.weight"].long(),
-                    bias=tensors[f"{entry['name']}.bias"].long(),
-                    weight_format=FixedPoint(**entry["weight"]),
-                    input=FixedPoint(**entry["input"]),
-                    output=None if entry["output"] is None else FixedPoint(**entry["output"]),
+            if value["version"] != _VERSION:
+                raise ValueError(
+                    f"about is of version {value['version']}; expected {_VERSION}: write it again"
                 )
-                for entry in value["layers"]
-            )
+            nodes = tuple(_read(entry, tensors) for entry in value["nodes"])
             height, width, channels = value["shape"]
-            return cls((height, width, channels), FixedPoint(**value["input"]), layers)
+            return cls((height, width, channels), FixedPoint(**value["input"]), nodes)
         except (KeyError, TypeError) as error:
             raise ValueError(f"about lacks {error}; expected a model's description") from error
 
     @classmethod
     def read(cls, path: Path, prefix: str = "") -> QuantisedModel:
-        """The model in a safetensors file: tensors below ``prefix``, formats in its metadata."""
+        """The model in a safetensors file: tensors below ``prefix``, the rest in its metadata."""
         with safe_open(path, "pt") as file:
             about = (file.metadata() or {}).get("quantised")
             if about is None:
@@ -160,3 +146,30 @@ class QuantisedModel:
                 if name.startswith(prefix)
             }
         return cls.join(about, tensors)
+
+
+def _written(node: Node) -> dict[str, Any]:
+    found: dict[str, Any] = {"kind": node.kind}
+    for field in dataclasses.fields(node):
+        value = getattr(node, field.name)
+        if field.name in _TENSORS:
+            continue
+        if isinstance(value, FixedPoint):
+            value = dataclasses.asdict(value)
+        found[field.name] = list(value) if isinstance(value, tuple) else value
+    return found
+
+
+def _read(entry: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Node:
+    kind = _KINDS[entry["kind"]]
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(kind):
+        if field.name in _TENSORS:
+            values[field.name] = tensors[f"{entry['name']}.{field.name}"].long()
+            continue
+        value = entry[field.name]
+        if isinstance(value, dict):
+            value = FixedPoint(**value)
+        values[field.name] = tuple(value) if isinstance(value, list) else value
+    made: Node = kind(**values)
+    return made

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from geocore.compat import import_hls4ml
-from geocore.edge.description import QuantisedLayer, QuantisedModel
+from geocore.edge.description import QuantisedModel
+from geocore.edge.nodes import Weighted
 from geocore.edge.tools import quiet_import
 
 __all__ = ["PROJECT", "FirmwareOptions", "write_firmware"]
@@ -40,7 +41,7 @@ def write_firmware(
 
     ``model`` is its description. From it come the widths that hls4ml is told: images are
     ``model.input`` (so they must be put on that grid first), and accumulators and results of each
-    layer are ``QuantisedLayer.accumulator``, which no sum can leave. Equal arguments give equal
+    layer are ``Weighted.accumulator``, which no sum can leave. Equal arguments give equal
     files, wherever the folder is: hls4ml's random stamp is fixed, and its record of the
     conversion, which holds paths and Python objects, is not written. What hls4ml says goes to the
     end of ``log``.
@@ -54,10 +55,10 @@ def write_firmware(
     wrapper: Any = quiet_import("qonnx.core.modelwrapper")
     graph = wrapper.ModelWrapper(str(file))
     nodes = [node for node in graph.graph.node if node.op_type in _DESCRIBED]
-    kinds = [layer.kind for layer in model.layers]
+    kinds = [layer.kind for layer in model.weighted]
     if [_DESCRIBED[node.op_type] for node in nodes] != kinds:
         raise ValueError(f"{file} holds {[node.op_type for node in nodes]}; expected {kinds}")
-    layers = {node.name: layer for node, layer in zip(nodes, model.layers, strict=True)}
+    layers = {node.name: layer for node, layer in zip(nodes, model.weighted, strict=True)}
     with log.open("a", encoding="utf-8") as stream, contextlib.redirect_stdout(stream):
         config = package.utils.config_from_onnx_model(
             graph, granularity="name", backend=options.backend
@@ -93,7 +94,7 @@ def write_firmware(
     return reuse
 
 
-def _reuse_factor(package: Any, layer: QuantisedLayer, options: FirmwareOptions) -> int:
+def _reuse_factor(package: Any, layer: Weighted, options: FirmwareOptions) -> int:
     outputs = len(layer.weight)
     if options.strategy == "Latency":
         return min(options.reuse_factor, layer.fan_in * outputs)
@@ -114,14 +115,14 @@ def _require_taken_over(converted: Any, model: QuantisedModel, strategy: str) ->
     for node in nodes:
         if node.class_name not in _WEIGHTED | _PLAIN:
             raise RuntimeError(f"hls4ml: made a {node.class_name} of {node.name}; expected none")
-    grids = [model.input, *(layer.output for layer in model.layers if layer.output is not None)]
+    grids = [model.input, *(layer.output for layer in model.weighted if layer.output is not None)]
     activations = [node for node in nodes if node.class_name == "Activation"]
     for node, grid in zip(activations, grids, strict=True):
         width = str(node.get_output_variable().type.precision)
         if width != (rounded := f"{str(grid)[:-1]},RND_CONV,SAT,0>"):
             raise RuntimeError(f"hls4ml: {node.name} gives {width}; expected {rounded}")
     found = [node for node in nodes if node.class_name in _WEIGHTED]
-    for node, layer in zip(found, model.layers, strict=True):
+    for node, layer in zip(found, model.weighted, strict=True):
         wanted = {
             "accum_t": layer.accumulator,
             "result_t": layer.accumulator,

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from geocore.edge.description import QuantisedModel
+from geocore.edge.fixedpoint import FixedPoint
+from geocore.edge.nodes import IMAGES, Shape, Weighted
 
 __all__ = ["COLUMNS", "layer_rows", "parameters", "write_layers"]
 
@@ -26,44 +28,28 @@ def layer_rows(model: QuantisedModel, reuse_factors: Mapping[str, int]) -> list[
     the sign's among them. Activation bits are those of the layer's output; the logits' are those
     of the last accumulator. A convolution's multiplications are taken at every position.
     """
-    sizes = model.sizes()
-    rows = [_row("input", "input", *model.shape)]
-    rows[0] |= {
-        "activation_bits": model.input.bits,
-        "activation_integer_bits": model.input.integer_bits,
-    }
-    counts = zip(model.layers, model.multiplications(), model.bit_operations(), strict=True)
-    for number, (layer, multiplications, bit_operations) in enumerate(counts):
-        outputs = len(layer.weight)
-        given = layer.output or layer.accumulator
-        convolution = layer.kind == "convolution"
-        shape = (*sizes[number], outputs) if convolution else (outputs,)
-        rows.append(
-            _row(layer.name, layer.kind, *shape)
-            | {
-                "weights": layer.weight.numel(),
-                "nonzero_weights": int(layer.weight.count_nonzero()),
-                "weight_bits": layer.weight_format.bits,
-                "weight_integer_bits": layer.weight_format.integer_bits,
-                "accumulator_bits": layer.accumulator.bits,
-                "accumulator_integer_bits": layer.accumulator.integer_bits,
-                "activation_bits": given.bits,
-                "activation_integer_bits": given.integer_bits,
-                "multiplications": multiplications,
-                "bit_operations": bit_operations,
-                "reuse_factor": reuse_factors[layer.name],
+    rows = [_row(IMAGES, "input", model.shape, model.input)]
+    for node in model.nodes:
+        row = _row(node.name, node.kind, model.shapes[node.name], model.grids[node.name])
+        if isinstance(node, Weighted):
+            row |= {
+                "weights": node.weight.numel(),
+                "nonzero_weights": int(node.weight.count_nonzero()),
+                "weight_bits": node.weight_format.bits,
+                "weight_integer_bits": node.weight_format.integer_bits,
+                "accumulator_bits": node.accumulator.bits,
+                "accumulator_integer_bits": node.accumulator.integer_bits,
+                "multiplications": model.multiplications(node),
+                "bit_operations": model.bit_operations(node),
+                "reuse_factor": reuse_factors[node.name],
             }
-        )
-        if convolution:
-            pooled = _row(f"pooling_{number}", "max pooling", *sizes[number + 1], outputs)
-            same = ("activation_bits", "activation_integer_bits")
-            rows.append(pooled | {name: rows[-1][name] for name in same})
+        rows.append(row)
     return rows
 
 
 def parameters(model: QuantisedModel) -> int:
     """Weights and biases."""
-    return sum(layer.weight.numel() + layer.bias.numel() for layer in model.layers)
+    return sum(layer.weight.numel() + layer.bias.numel() for layer in model.weighted)
 
 
 def write_layers(path: Path, rows: list[LayerRow]) -> None:
@@ -74,5 +60,12 @@ def write_layers(path: Path, rows: list[LayerRow]) -> None:
         writer.writerows(rows)
 
 
-def _row(name: str, kind: str, *shape: int) -> LayerRow:
-    return {"name": name, "kind": kind, "output": " x ".join(map(str, shape))}
+def _row(name: str, kind: str, shape: Shape, grid: FixedPoint) -> LayerRow:
+    size = shape[2:] if shape[:2] == (1, 1) else shape
+    return {
+        "name": name,
+        "kind": kind.replace("_", " "),
+        "output": " x ".join(map(str, size)),
+        "activation_bits": grid.bits,
+        "activation_integer_bits": grid.integer_bits,
+    }

@@ -50,7 +50,7 @@ def write_qonnx(student: QuantisedStudent, path: Path) -> None:
 def _narrow_biases(model: Any, description: QuantisedModel) -> None:
     """Set the bits of the Quant node of each bias; its values stay as they are."""
     sums = [node for node in model.graph.node if node.op_type in ("Conv", "Add")]
-    for node, layer in zip(sums, description.layers, strict=True):
+    for node, layer in zip(sums, description.weighted, strict=True):
         quant = model.find_producer(node.input[-1])
         bits = np.asarray(layer.bias_format.bits, dtype=np.float32)
         shape = model.get_initializer(quant.input[3]).shape

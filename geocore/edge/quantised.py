@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from geocore.edge.description import QuantisedLayer, QuantisedModel
+from geocore.edge.description import QuantisedModel
 from geocore.edge.fixedpoint import FixedPoint
-from geocore.edge.student import Shape, Student
+from geocore.edge.nodes import IMAGES, Convolution, Dense, MaxPool, Node, Shape, Weighted
+from geocore.edge.student import Student
 from geocore.edge.tools import quiet_import
 from geocore.train.feed import Feed
 
@@ -69,16 +70,15 @@ class QuantisedStudent(nn.Module):
 
     def describe(self) -> QuantisedModel:
         """The network's integers and formats, as they are now."""
-        source = _format(self.input)
-        layers: list[QuantisedLayer] = []
-        here = source
-        modules = [*self.convolutions, self.head]
-        for number, module in enumerate(modules):
-            last = number == len(modules) - 1
-            output = None if last else _format(self.activations[number])
-            layers.append(_described(module, number, here, output))
-            here = output or here
-        return QuantisedModel(self.shape, source, tuple(layers))
+        nodes: list[Node] = []
+        source, here = IMAGES, _format(self.input)
+        for number, convolution in enumerate(self.convolutions):
+            output = _format(self.activations[number])
+            nodes.append(_described(convolution, f"convolution_{number}", source, here, output))
+            nodes.append(MaxPool(f"pooling_{number}", (nodes[-1].name,)))
+            source, here = nodes[-1].name, output
+        nodes.append(_described(self.head, "dense", source, here, None))
+        return QuantisedModel(self.shape, _format(self.input), tuple(nodes))
 
 
 def activation_peaks(student: Student, feed: Feed) -> list[float]:
@@ -163,22 +163,22 @@ def _format(activation: Any) -> FixedPoint:
 
 
 def _described(
-    module: Any, number: int, given: FixedPoint, output: FixedPoint | None
-) -> QuantisedLayer:
+    module: Any, name: str, source: str, given: FixedPoint, output: FixedPoint | None
+) -> Weighted:
     with torch.no_grad():
         weight = module.quant_weight()
     grid = FixedPoint(int(weight.bit_width), _fraction(weight.scale), signed=True)
     bias = FixedPoint(32, grid.fraction + given.fraction, signed=True)
-    convolution = module.weight.ndim == 4
-    return QuantisedLayer(
-        name=f"convolution_{number}" if convolution else "dense",
-        kind="convolution" if convolution else "dense",
-        weight=grid.quantise(weight.value.detach()),
-        bias=bias.quantise(module.bias.detach()),
-        weight_format=grid,
-        input=given,
-        output=output,
-    )
+    about: dict[str, Any] = {
+        "name": name,
+        "sources": (source,),
+        "weight": grid.quantise(weight.value.detach()),
+        "bias": bias.quantise(module.bias.detach()),
+        "weight_format": grid,
+        "input": given,
+        "output": output,
+    }
+    return Convolution(**about, padding=(1, 1, 1, 1)) if weight.value.ndim == 4 else Dense(**about)
 
 
 def _fraction(scale: Tensor) -> int:

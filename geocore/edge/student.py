@@ -8,11 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from geocore.edge.nodes import Shape
 from geocore.errors import UserError
 
 __all__ = ["Student", "build_student", "spatial_sizes"]
-
-Shape = tuple[int, int, int]
 
 
 class Student(nn.Module):

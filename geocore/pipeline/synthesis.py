@@ -69,8 +69,8 @@ def synthesize(job: Job, folder: Path, wanted: TableType) -> Manifest:
         "weight_bits": params.weight_bits,
         "activation_bits": params.activation_bits,
         "input_bits": params.input_bits,
-        "multiplications": sum(model.multiplications()),
-        "bit_operations": sum(model.bit_operations()),
+        "multiplications": sum(map(model.multiplications, model.weighted)),
+        "bit_operations": sum(map(model.bit_operations, model.weighted)),
     }
     write_json(folder / "metrics.json", metrics)
     write_layers(folder / "layers.csv", rows)

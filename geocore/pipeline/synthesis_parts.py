@@ -19,9 +19,10 @@ from geocore.edge.compiled import compile_firmware
 from geocore.edge.description import QuantisedModel
 from geocore.edge.firmware import FirmwareOptions, write_firmware
 from geocore.edge.fitting import fit, float_plan, quantised_plan
+from geocore.edge.nodes import Shape
 from geocore.edge.qonnx_file import write_qonnx
 from geocore.edge.quantised import Bits, QuantisedStudent, activation_peaks, exact_logits
-from geocore.edge.student import Shape, Student, build_student
+from geocore.edge.student import Student, build_student
 from geocore.pipeline.piece import make_part
 from geocore.pipeline.stage import Job
 from geocore.runs.atomic import discard

@@ -55,7 +55,7 @@ def test_widths_are_the_descriptions(given: tuple[Path, QuantisedModel], tmp_pat
     defines = (folder / "firmware/defines.h").read_text()
     model = given[1]
     assert f"typedef ap_{model.input} input_t;" in defines
-    for place, layer in enumerate(model.layers):
+    for place, layer in enumerate(model.weighted):
         name = "dense_matmul_0" if layer.kind == "dense" else f"conv2d_conv_{place}"
         assert f"typedef ap_{layer.accumulator} {name}_accum_t;" in defines
 
@@ -100,11 +100,11 @@ def test_a_file_of_another_network_is_refused(
     given: tuple[Path, QuantisedModel], tmp_path: Path
 ) -> None:
     file, model = given
-    shorter = dataclasses.replace(model, layers=model.layers[1:])
+    shorter = quantised((6, 5, 2), (3,)).describe()
     with pytest.raises(ValueError, match=r"holds \['Conv', 'Conv', 'MatMul'\]; expected \['conv"):
         write_firmware(file, shorter, PLAIN, tmp_path / "a", tmp_path / "log")
-    first = model.layers[0]
+    first = model.weighted[0]
     other = dataclasses.replace(first, weight=first.weight.flip(0))
-    swapped = dataclasses.replace(model, layers=(other, *model.layers[1:]))
+    swapped = dataclasses.replace(model, nodes=(other, *model.nodes[1:]))
     with pytest.raises(RuntimeError, match=r"hls4ml: weight of Conv2D_Conv_0 is not the desc"):
         write_firmware(file, swapped, PLAIN, tmp_path / "b", tmp_path / "log")

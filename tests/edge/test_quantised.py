@@ -24,12 +24,12 @@ def test_its_logits_are_those_of_its_integers(bits: Bits, shape: tuple[int, int,
 def test_weights_are_symmetric_and_formats_are_as_asked() -> None:
     described = quantised(SHAPE, (3, 4), Bits(4, 3, 5)).describe()
     assert str(described.input) == "ufixed<5,0>"  # pixels in [0, 1)
-    for layer in described.layers:
+    for layer in described.weighted:
         assert layer.weight_format.bits == 4 and layer.weight_format.signed
         assert layer.weight.abs().max() <= 7  # -8 would have no counterpart
         # The step is the least that holds the largest weight, so more than half is used.
         assert layer.weight.abs().max() > 3
-    first, second, last = described.layers
+    first, second, last = described.weighted
     for layer in (first, second):
         assert layer.output is not None
         assert (layer.output.bits, layer.output.signed) == (3, False)

@@ -156,8 +156,8 @@ def test_the_outputs_stand_for_each_other(finished: tuple[Path, dict[str, bytes]
     assert rows["sample"].tolist() == raw.column("sample")[raw.rows_of("test")].tolist()
     with (folder / "layers.csv").open() as stream:
         layers = list(csv.DictReader(stream))
-    assert [row["kind"] for row in layers] == ["input", "convolution", "max pooling", "dense"]
-    assert f"ap_{model.layers[0].accumulator} " in files["firmware/firmware/defines.h"].decode()
+    assert [row["kind"] for row in layers] == ["input", "convolution", "max pool", "dense"]
+    assert f"ap_{model.weighted[0].accumulator} " in files["firmware/firmware/defines.h"].decode()
     assert not [name for name in files if name.endswith((".so", ".o"))]  # sources alone
 
 
