@@ -95,7 +95,7 @@ def adder_kernel(name: str, node: Weighted, weight: Tensor, *, levels: int = 4) 
         shared=shared,
         input=given,
         output=grid,
-        latency=int(signal.schedule.bias),
+        latency=max(1, int(signal.schedule.bias)),
         adders=float(logic.cost),
         registers=int(model.reg_bits),
     )
@@ -123,8 +123,20 @@ def _ports(
     """
     outputs, inputs = shape
     signed, bits, first = found
+    head = f"""// {inputs} numbers {given} to {outputs} numbers {grid}, all at once.
+module {name}_ports (
+    input wire clk,
+    input wire [{inputs * given.bits - 1}:0] model_inp,
+    output wire [{outputs * grid.bits - 1}:0] model_out
+);"""
     above, below, first = grid.bits - bits - first, max(-first, 0), max(first, 0)
-    lines = []
+    if bits <= below:
+        return f"{head}\n    assign model_out = 0;  // none of them ever moves\nendmodule\n"
+    lines = [
+        head,
+        f"    wire [{outputs * bits - 1}:0] narrow;",
+        f"    {name}_wrapper kernel (.clk(clk), .model_inp(model_inp), .model_out(narrow));",
+    ]
     for n in range(outputs):
         value = f"narrow[{n * bits + below} +: {bits - below}]"
         parts = [value, f"{first}'b0"] if first else [value]
@@ -134,13 +146,4 @@ def _ports(
         lines.append(
             f"    assign model_out[{n * grid.bits} +: {grid.bits}] = {{{', '.join(parts)}}};"
         )
-    head = f"""// {inputs} numbers {given} to {outputs} numbers {grid}, all at once.
-module {name}_ports (
-    input wire clk,
-    input wire [{inputs * given.bits - 1}:0] model_inp,
-    output wire [{outputs * grid.bits - 1}:0] model_out
-);
-    wire [{outputs * bits - 1}:0] narrow;
-    {name}_wrapper kernel (.clk(clk), .model_inp(model_inp), .model_out(narrow));
-"""
-    return "\n".join([head.rstrip("\n"), *lines, "endmodule", ""])
+    return "\n".join([*lines, "endmodule", ""])

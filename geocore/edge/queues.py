@@ -1,0 +1,66 @@
+"""How long the queues before joins must be: as short as they can, and not one word shorter."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from geocore.edge.dataflow import Edge, Flow, Timing, flow
+from geocore.edge.description import QuantisedModel
+from geocore.errors import UserError
+
+__all__ = ["joins", "size_queues"]
+
+
+def joins(model: QuantisedModel) -> list[Edge]:
+    """The edges into nodes with several sources: where one way may have to wait for another."""
+    found = [
+        (source, node.name)
+        for node in model.nodes
+        if len(node.sources) > 1
+        for source in node.sources
+    ]
+    return list(dict.fromkeys(found))
+
+
+def size_queues(model: QuantisedModel, timing: Timing, images: int = 3) -> dict[Edge, int]:
+    """The least words of each queue before a join with which nothing is lost.
+
+    Nothing is lost where no word of ``images`` streamed back to back comes out later than with
+    queues as long as they can get. Among queues a longer one never makes anything later, so each is
+    sought by halving; none at all, which saves the cycle that a queue takes, is tried first. The
+    result is minimal: with one word less in any of its queues, the network comes to a stop or
+    something comes later. ``timing.queues`` is not read. Raises ``UserError`` for a network that
+    comes to a stop with any queues.
+    """
+    edges = joins(model)
+
+    def tried(depths: dict[Edge, int]) -> Flow:
+        used = {edge: depth for edge, depth in depths.items() if depth}
+        return flow(model, dataclasses.replace(timing, queues=used), images)
+
+    def will_do(depths: dict[Edge, int]) -> bool:
+        found = tried(depths)
+        return not found.stopped and all(
+            cycle <= wanted
+            for image, target in zip(found.cycles, best.cycles, strict=True)
+            for cycle, wanted in zip(image, target, strict=True)
+        )
+
+    words = {edge: images * model.shapes[edge[0]][0] * model.shapes[edge[0]][1] for edge in edges}
+    best = tried(words)
+    if best.stopped:
+        raise UserError(f"the network comes to a stop on {best.stopped[0]}, whatever its queues")
+    depths = {edge: best.waiting[edge] for edge in edges}
+    for edge in edges:
+        if will_do(depths | {edge: 0}):
+            depths[edge] = 0
+            continue
+        low, high = 1, depths[edge]  # `high` will do
+        while low < high:
+            middle = (low + high) // 2
+            if will_do(depths | {edge: middle}):
+                high = middle
+            else:
+                low = middle + 1
+        depths[edge] = high
+    return {edge: depth for edge, depth in depths.items() if depth}
