@@ -6,7 +6,8 @@
 One thread, float32, processor time. A step is: a batch of each member's own order, forward,
 backward, clipping of each gradient by its own norm, Adam. The named peer is the loop that everybody
 writes: standard modules, ``torch.optim.Adam``, ``clip_grad_norm_``; without clipping too, and with
-the fused Adam.
+the fused Adam. That freed memory stays in the process (``programs.py``) holds for the loops too, as
+they run in the same one.
 
 The networks: the toy of 2212.08123, 2-10-10-2, 64 members, at batch 64 and at its full batch 2000;
 two small CNNs of two convolutions with maxima between and a linear layer, 1-8-16 channels, on
@@ -14,6 +15,7 @@ images of 28 x 28 and (``stochastic_cnn``) of 8 x 8, 8 members, batch 64, agains
 torch's default layout and in channels-last.
 
 Memory: what the stack holds of a member, in KiB: weights, gradients, two moments, best weights.
+Activations, and the copies of what convolutions see, come and go with a block of members.
 """
 
 from __future__ import annotations

@@ -37,13 +37,16 @@ def test_every_make_target_of_the_readme_exists() -> None:
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{page.name}: make {target}"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/ensembles.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/ensembles.md", "docs/kernels.md"])
 def test_code_on_the_pages_runs(page: str) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.M | re.S)
     names: dict[str, object] = {}
     for block in blocks:
         exec(block, names)
     assert len(blocks) >= 2
+    if page == "docs/kernels.md":
+        mean = names["mean"]
+        assert isinstance(mean, torch.Tensor) and mean.shape == (3, 5, 2)
     if page == "docs/ensembles.md":
         members, logits = names["members"], names["logits"]
         assert isinstance(members, list) and len(members) == 64

@@ -1,4 +1,4 @@
-"""``geocore``: run, check, why, tune, compare, papers, new-study, doctor, store, runs.
+"""``geocore``: run, check, why, estimate, tune, compare, papers, new-study, doctor, store, runs.
 
 Exit codes: 0 well, 1 a fault was found or a stage failed, 2 a mistake in what was asked. With
 ``--json`` standard output is one JSON document and progress goes to standard error.
@@ -15,6 +15,7 @@ import typer
 
 from geocore.cli import studies
 from geocore.cli.compare import compare
+from geocore.cli.estimate import estimate
 from geocore.cli.output import FOUND, Json, emit, mistakes
 from geocore.cli.tune import tune
 
@@ -157,6 +158,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 app.command(epilog="Example: geocore compare main HEAD -o compare.html")(compare)
+app.command(epilog="Example: geocore estimate ntk")(estimate)
 app.command(epilog="Example: geocore tune mine --seconds 10")(tune)
 app.command("papers", epilog="Example: geocore papers --json")(studies.papers)
 app.command("new-study", epilog="Example: geocore new-study mine")(studies.new_study)

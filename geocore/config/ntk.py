@@ -12,14 +12,16 @@ __all__ = ["NtkParams"]
 
 
 class NtkParams(Section):
-    """``ntk``: the network of ``geocore.kernels.network``, and regression with its kernels.
+    """``ntk``: a network of ``geocore.kernels.network``, and regression with its kernels.
 
-    ``block`` is tracked: how a kernel is parted may move its last bits.
+    ``backend`` computes them: ``geocore.kernels`` or neural-tangents. ``block`` is tracked: how a
+    kernel is parted may move its last bits.
     """
 
     title: ClassVar[str] = "ntk"
 
     network: Literal["dense", "healpix"] = Field(description="what the kernels are the limit of")
+    backend: Literal["geocore", "neural_tangents"] = Field(description="who computes the kernels")
     depth: int = Field(ge=1, le=32, description="hidden layers, or levels of patches and one more")
     activation: Literal["relu", "erf", "gelu"]
     weight_std: float = Field(gt=0, le=10)

@@ -1,4 +1,4 @@
-"""From a network to a chip: quantisation, QONNX, firmware by hls4ml, bit-exact prediction."""
+"""From a network to a chip: quantisation, firmware by hls4ml, Verilog and its netlist."""
 
 from geocore._lazy import attach
 
@@ -7,7 +7,6 @@ __getattr__, __dir__, __all__ = attach(
     {
         "fixedpoint": ["FixedPoint"],
         "student": ["Student", "build_student"],
-        "nodes": ["Add", "Concatenate", "Convolution", "Dense", "MaxPool", "Upsample"],
         "description": ["QuantisedModel"],
         "quantised": ["Bits", "QuantisedStudent"],
         "reference": ["reference_logits"],
@@ -15,5 +14,7 @@ __getattr__, __dir__, __all__ = attach(
         "firmware": ["FirmwareOptions", "write_firmware"],
         "compiled": ["CompiledFirmware", "compile_firmware"],
         "tools": ["require_tools"],
+        "verilog": ["write_verilog"],
+        "simulation": ["build_simulator"],
     },
 )

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import geocore
 from geocore.config.model import ModelParams
 from geocore.config.train import TrainParams
-from geocore.errors import UserError
+from geocore.ensembles.conversation import Process, ask, opened
 from geocore.runs.slots import Slots
 
 __all__ = ["Workers"]
-
-_HOME = Path(geocore.__file__).parents[1]
 
 
 @dataclass
@@ -37,7 +29,7 @@ class Workers:
     params: TrainParams
     device: str
     threads: int
-    _running: set[subprocess.Popen[str]] = field(default_factory=set)
+    _running: set[Process] = field(default_factory=set)
     _ended: bool = False
 
     def __enter__(self) -> Workers:
@@ -79,42 +71,15 @@ class Workers:
             if slots is None
             else {"store": str(slots.store.root), "key": slots.work, "every": checkpoint_every},
         }
-        path = os.pathsep.join([str(_HOME), *filter(None, [os.environ.get("PYTHONPATH")])])
-        process = subprocess.Popen(
-            [sys.executable, "-m", "geocore.ensembles.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(self.threads)},
-        )
-        self._running.add(process)
-        try:
-            if self._ended:
-                raise RuntimeError("the workers of the ensemble were ended")
-            return _converse(process, json.dumps(request), on_step)
-        finally:
-            process.kill()
-            process.wait()
-            self._running.discard(process)
-
-
-def _converse(
-    process: subprocess.Popen[str],
-    request: str,
-    on_step: Callable[[int, str], None],
-) -> dict[str, Any]:
-    assert process.stdin is not None and process.stdout is not None  # both are pipes
-    with process.stdin as asked, process.stdout as answers:
-        with suppress(BrokenPipeError):  # then there is no answer either
-            asked.write(request + "\n")
-            asked.flush()
-        for line in answers:
-            answer = json.loads(line)
-            if "done" in answer:
-                done: dict[str, Any] = answer["done"]
-                return done
-            if "error" in answer:
-                raise UserError(*answer["error"])
-            on_step(answer["step"], answer["told"])
-    code = process.wait()
-    raise RuntimeError(f"a worker of the ensemble ended with code {code}; expected its members")
+        variables = {"OMP_NUM_THREADS": str(self.threads)}
+        with opened("geocore.ensembles.worker", variables) as process:
+            self._running.add(process)
+            try:
+                if self._ended:
+                    raise RuntimeError("the workers of the ensemble were ended")
+                found: dict[str, Any] = ask(
+                    process, request, lambda told: on_step(*told), "a worker of the ensemble"
+                )
+                return found
+            finally:
+                self._running.discard(process)

@@ -1,13 +1,14 @@
 """Many members of a chain of simple layers as one program, in the layout (member, feature, sample).
 
-A product of all members is one batched product with the samples, the longest axis, in the last
-place; what stands between is elementwise. That is 20 times a loop over members for small networks,
-where nearly all of a step is the time that an operator takes to start.
+Images have channel, row and column in the place of the feature until they are flattened
+(``planes.py``). A product of all members is one batched product with the samples, the longest axis,
+in the last place; what stands between is elementwise. That is 20 times a loop over members for
+small networks, where nearly all of a step is the time that an operator takes to start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geocore.ensembles.noise import shares, stochastic_layers
+from geocore.ensembles.planes import by_plane, convolve, is_plain, maxima_first, pools, strides
 from geocore.models.stochastic.layer import StochasticLayer
 
 __all__ = ["Chain"]
@@ -32,24 +34,38 @@ _INDEPENDENT: dict[type[nn.Module], Callable[[Any, Tensor], Tensor]] = {
 }
 """Layers that take each number by itself."""
 
+_PRODUCTS = 2**17  # of a sample in a convolution, beyond which torch's own convolutions are faster
+
 
 class Chain:
-    """A network whose layers are known, one after the other, with every parameter stacked."""
+    """A network whose layers are known, one after the other, with every parameter stacked.
+
+    ``widest`` is how many numbers of a sample its widest layer gives, about.
+    """
 
     def __init__(self, model: nn.Module) -> None:
-        self._layers = _flat(model, "")
+        self._layers = maxima_first(_flat(model, ""))
         self._stochastic = stochastic_layers(model)
+        layers = [layer for _, layer in self._layers]
+        self._images = _takes_images(layers)
+        self.widest = _widest(layers, (_areas(layers) or ()) if self._images else ())
 
     @classmethod
     def of(cls, model: nn.Module) -> Chain | None:
-        """The chain that ``model`` is, or None: an ``nn.Sequential`` of flattening at its start,
-        linear layers, stochastic ones among them, norms of a sample's features, and functions of
-        each number.
+        """The chain that ``model`` is, or None: an ``nn.Sequential`` of small convolutions and
+        pooling, flattening after these or at its start, linear layers, stochastic ones among them,
+        norms of a sample's features, and functions of each number.
         """
         if type(model) is not nn.Sequential or not _plain(model):
             return None
         layers = [layer for _, layer in _flat(model, "")]
-        for place, layer in enumerate(layers):
+        start = 0
+        if _takes_images(layers):
+            areas = _areas(layers)
+            if areas is None or not all(map(_small, layers, areas)):
+                return None
+            start = len(areas)
+        for place, layer in enumerate(layers[start:]):
             known = (
                 type(layer) in _INDEPENDENT
                 or type(layer) is nn.Linear
@@ -69,15 +85,9 @@ class Chain:
         ``parameters`` by name, ``(members, *shape)``; ``noise (members, batch, count)`` for the
         stochastic layers, in their order.
         """
-        members, batch = x.shape[:2]
-        if x.ndim > 3 and not _flattens(self._layers[0][1]):
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}; expected (members, batch, features), or a "
-                "network that flattens"
-            )
+        x = self._sample_last(x)
         drawn = iter(() if noise is None else shares(self._stochastic, noise))
-        x = x.reshape(members, batch, -1).mT
-        for name, layer in self._layers:
+        for place, (name, layer) in enumerate(self._layers):
             kind = type(layer)
             own = {
                 key.removeprefix(name): value
@@ -92,7 +102,28 @@ class Chain:
                 x = _linear(own, x)
             elif isinstance(layer, nn.LayerNorm):
                 x = _layer_norm(layer, own, x)
-        return x.mT
+            elif isinstance(layer, nn.Conv2d):
+                x = convolve(layer, own, x, after=self._layers[place + 1][1])
+            elif isinstance(layer, nn.Flatten):
+                x = x.flatten(1, -2)
+            else:
+                x = by_plane(layer, x)
+        return x.movedim(-1, 1)
+
+    def _sample_last(self, x: Tensor) -> Tensor:
+        if self._images:
+            if x.ndim != 5:
+                raise ValueError(
+                    f"x has shape {tuple(x.shape)}; expected (members, batch, channels, height, "
+                    "width)"
+                )
+            return x.movedim(1, -1).contiguous()
+        if x.ndim > 3 and not _flattens(self._layers[0][1]):
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}; expected (members, batch, features), or a "
+                "network that flattens"
+            )
+        return x.reshape(*x.shape[:2], -1).mT
 
 
 def _linear(own: Mapping[str, Tensor], x: Tensor) -> Tensor:
@@ -120,6 +151,47 @@ def _plain(model: nn.Module) -> bool:
             for layer in model.modules()
         )
     )
+
+
+def _takes_images(layers: Sequence[nn.Module]) -> bool:
+    """Whether the first layer that is no function of each number convolves or pools."""
+    first = next((layer for layer in layers if type(layer) not in _INDEPENDENT), None)
+    return first is not None and (type(first) is nn.Conv2d or pools(first))
+
+
+def _small(layer: nn.Module, area: int) -> bool:
+    """Whether a layer of images is known, and worth to be one program."""
+    if type(layer) in _INDEPENDENT or pools(layer):
+        return True
+    return is_plain(layer) and next(layer.parameters()).numel() * area <= _PRODUCTS
+
+
+def _areas(layers: Sequence[nn.Module]) -> list[int] | None:
+    """Rows times columns that come out of each layer before the flattening one, about.
+
+    A network knows the size of its images only by how many numbers it flattens. None if it does
+    not flatten them.
+    """
+    end = next((place for place, layer in enumerate(layers) if _flattens(layer)), None)
+    channels = [layer.out_channels for layer in layers[:end] if isinstance(layer, nn.Conv2d)]
+    weights = [p for layer in layers[end:] for p in layer.parameters() if p.ndim > 1]
+    if end is None or not channels or not weights:
+        return None
+    area = max(1, weights[0].shape[-1] // channels[-1])
+    found = []
+    for layer in reversed(layers[:end]):
+        found.append(area)
+        area *= strides(layer)
+    return found[::-1]
+
+
+def _widest(layers: Sequence[nn.Module], areas: Sequence[int]) -> int:
+    """Numbers of a sample that come out of the widest layer."""
+    found = [max(p.shape) for layer in layers for p in layer.parameters() if p.ndim]
+    for layer, area in zip(layers, areas, strict=False):
+        if isinstance(layer, nn.Conv2d):
+            found.append(layer.out_channels * area)
+    return max(found)
 
 
 def _flattens(layer: nn.Module) -> bool:

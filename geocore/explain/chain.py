@@ -11,7 +11,14 @@ from torch import Tensor, nn
 
 from geocore.explain.hidden import HiddenMap
 
-__all__ = ["ScaledJacobian", "chain_jacobian", "is_chain", "linear_gaussian_exponent"]
+__all__ = [
+    "RowSpace",
+    "ScaledJacobian",
+    "chain_jacobian",
+    "is_chain",
+    "linear_gaussian_exponent",
+    "row_space",
+]
 
 _POINTWISE = (
     nn.Identity, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Softplus,
@@ -40,15 +47,41 @@ def is_chain(hidden: HiddenMap) -> bool:
     )
 
 
+class RowSpace(NamedTuple):
+    """``W_1 = first axes^T``, the axes orthonormal: no input but those in their span matters."""
+
+    first: Tensor  # (members or 1, features, k)
+    axes: Tensor  # (members or 1, inputs, k)
+
+
+def row_space(hidden: HiddenMap, given: Mapping[str, Tensor]) -> RowSpace | None:
+    """Of a chain whose first linear map has fewer features ``k`` than inputs; None of any other.
+
+    ``J = (J axes) axes^T``: so ``J`` has the singular values of ``J axes``, which is narrower, and
+    its right-singular vectors are the axes times those. ``given`` as ``HiddenMap.placed`` gives it.
+    """
+    parts = [(n, part) for n, part in hidden.chain or () if not isinstance(part, nn.Flatten)]
+    name, part = parts[0]
+    if not isinstance(part, nn.Linear) or part.out_features >= part.in_features:
+        return None
+    weight = given.get(f"{name}.weight", part.weight[None]).detach()
+    axes, rest = torch.linalg.qr(weight.mT)
+    return RowSpace(rest.mT.contiguous(), axes)
+
+
 def chain_jacobian(
-    hidden: HiddenMap, x: Tensor, parameters: Mapping[str, Tensor] | None = None
+    hidden: HiddenMap,
+    x: Tensor,
+    parameters: Mapping[str, Tensor] | None = None,
+    space: RowSpace | None = None,
 ) -> ScaledJacobian:
     """``J_L = D_L W_L ... D_1 W_1``, with ``D_l`` the activation's slopes at layer l.
 
     ``x (batch, ...)``; with stacked ``parameters (members, *shape)`` by name the result has
-    ``members`` in front. Takes the product from the input on, the cheap way round for few inputs,
-    and in the layout (member, feature, sample), whose longest axis is the last. Raises
-    ``ValueError`` for other layers (``is_chain``). Source: Storm et al., arXiv:2306.12548.
+    ``members`` in front; with the ``space`` of ``row_space`` it is ``J_L axes``. Takes the product
+    from the input on, the cheap way round for few inputs, and in the layout (member, feature,
+    sample), whose longest axis is the last. Raises ``ValueError`` for other layers (``is_chain``).
+    Source: Storm et al., arXiv:2306.12548.
     """
     if not is_chain(hidden) or hidden.chain is None:
         found = type(hidden.network).__name__
@@ -72,9 +105,11 @@ def chain_jacobian(
                     product, log_scale = product / size[:, None, None], log_scale + size.log()
                 count += 1
                 if product is None:
-                    product = weight[..., None].expand(members, -1, -1, batch)
+                    first = weight if space is None else space.first
+                    product = first[..., None].expand(members, -1, -1, batch)
                 else:
-                    product = (weight @ product.flatten(2)).unflatten(2, (inputs, batch))
+                    columns = product.shape[2:]
+                    product = (weight @ product.flatten(2)).unflatten(2, columns)
             elif not isinstance(part, nn.Flatten):
                 state, slopes = _with_slopes(part, state)
                 # What stands before the first linear map acts on the inputs themselves.

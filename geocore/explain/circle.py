@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from geocore.explain.hidden import HiddenMap
 from geocore.explain.lyapunov import lyapunov_exponents
-from geocore.explain.section import Section
+from geocore.explain.section import ExponentField, Section
+from geocore.explain.tanh_network import tanh_network
 from geocore.models.functional import Functional
 
 __all__ = ["RADIUS", "CircleFigures", "circle_figures", "circle_network", "circle_samples"]
@@ -39,14 +40,7 @@ def circle_network(depth: int, width: int, seed: int) -> nn.Sequential:
     """
     if depth < 1 or width < 1:
         raise ValueError(f"depth, width are {depth}, {width}; expected at least 1")
-    generator = torch.Generator().manual_seed(seed)
-    layers: list[nn.Module] = []
-    for fan_in, out in zip((2, *[width] * depth), (*[width] * depth, 1), strict=True):
-        linear = nn.Linear(fan_in, out)
-        nn.init.normal_(linear.weight, std=fan_in**-0.5, generator=generator)
-        nn.init.zeros_(linear.bias)
-        layers += [linear, nn.Tanh()]
-    return nn.Sequential(*layers)
+    return tanh_network((2, *[width] * depth, 1), seed, bounded=True)
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,8 @@ class CircleFigures:
     ``ridge``: L lambda at the crest near the circle, the mean over 64 directions; ``centre``: L
     lambda at 0; ``alignment``: the mean of ``|<v, n>|`` at the crests, with v the stretching
     direction and n the circle's normal; ``accuracy`` on the section's grid; ``exponent (..., size,
-    size)`` L lambda there; ``near (size, size)``: which of its points count as near the circle.
+    size)`` L lambda there, and ``direction (..., size, size, 2)``; ``near (size, size)``: which of
+    its points count as near the circle; ``depth``: L.
     """
 
     ridge: Tensor
@@ -64,12 +59,23 @@ class CircleFigures:
     alignment: Tensor
     accuracy: Tensor
     exponent: Tensor
+    direction: Tensor
     near: Tensor
+    depth: int
 
     @property
     def contrast(self) -> Tensor:
         """``ridge - centre``."""
         return self.ridge - self.centre
+
+    def field(self, member: int | None = None) -> ExponentField:
+        """That of a member, or of the one network, over the square."""
+        exponent, direction = self.exponent / self.depth, self.direction
+        if member is not None:
+            exponent, direction = exponent[member], direction[member]
+        size = self.near.shape[0]
+        section = Section.plane(1.0, size, dtype=direction.dtype)
+        return ExponentField(section, exponent, direction, self.depth)
 
 
 def circle_figures(
@@ -97,8 +103,8 @@ def circle_figures(
     parts = [1, _STEPS * _DIRECTIONS, len(grid)]
     centre, across, field = found.total.double().split(parts, dim=-1)
     best = across.unflatten(-1, (_STEPS, _DIRECTIONS)).max(dim=-2)
-    direction = found.direction.split(parts, dim=-2)[1].unflatten(-2, (_STEPS, _DIRECTIONS))
-    cosine = (direction * normal).sum(dim=-1).abs().double()
+    _, crossed, pointed = found.direction.split(parts, dim=-2)
+    cosine = (crossed.unflatten(-2, (_STEPS, _DIRECTIONS)) * normal).sum(dim=-1).abs().double()
     chosen = cosine.gather(-2, best.indices[..., None, :])[..., 0, :]
     outputs = _outputs(network, grid, parameters)
     radius = grid.double().norm(dim=1)
@@ -109,7 +115,9 @@ def circle_figures(
         alignment=chosen.mean(dim=-1),
         accuracy=right.double().mean(dim=-1),
         exponent=field.unflatten(-1, (size, size)),
+        direction=pointed.unflatten(-2, (size, size)),
         near=((radius - RADIUS).abs() <= within).view(size, size),
+        depth=hidden.depth,
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import jvp, vjp, vmap
 
-from geocore.explain.chain import chain_jacobian, is_chain
+from geocore.explain.chain import RowSpace, chain_jacobian, is_chain, row_space
 from geocore.explain.hidden import HiddenMap
 from geocore.explain.power import leading
 
@@ -62,11 +62,12 @@ def lyapunov_exponents(
     the members of an ensemble, all at once, and put ``members`` in front of what comes back. At
     most ``chunk`` inputs are looked at together (by itself: as many as fit caches hold).
 
-    Methods: ``chain``, the explicit product of a chain's layers; ``gram``, the whole Jacobian from
-    its shorter side by Jacobian-vector or vector-Jacobian products, and the eigenvalues of ``J^T
-    J`` or ``J J^T``; ``power``, iterations of a ``block`` of vectors with both products, until the
-    ``residual`` is at most ``tolerance`` or after so many ``iterations``, started from ``seed``;
-    ``svd``, the reference. ``auto`` takes the first of the first three that suits.
+    Methods: ``chain``, the explicit product of a chain's layers, in the span of the first one's
+    rows where that is narrower than the inputs; ``gram``, the whole Jacobian from its shorter side
+    by Jacobian-vector or vector-Jacobian products, and the eigenvalues of ``J^T J`` or ``J J^T``;
+    ``power``, iterations of a ``block`` of vectors with both products, until the ``residual`` is at
+    most ``tolerance`` or after so many ``iterations``, started from ``seed``; ``svd``, the
+    reference. ``auto`` takes the first of the first three that suits.
 
     Raises ``ValueError`` for an empty batch, other methods, and what ``HiddenMap.placed`` refuses;
     ``TypeError`` for inputs that are no floats. Source: Storm et al., arXiv:2306.12548.
@@ -77,20 +78,27 @@ def lyapunov_exponents(
     inputs = math.prod(x.shape[1:])
     width = hidden(x[:1], {name: value[0] for name, value in given.items()}).shape[1]
     side = min(inputs, width)
+    chain = is_chain(hidden)
+    space = row_space(hidden, given) if chain else None
+    columns = inputs if space is None else space.axes.shape[-1]
     if method == "auto":
         whole = side <= _WHOLE
         method = "power" if not whole else "gram"
-        if whole and inputs <= width and is_chain(hidden):
+        if whole and columns <= 2 * width and chain:
             method = "chain"
-    tangents = max(1, block) if method == "power" else side
+    tangents, longest = side, max(inputs, width)
+    if method == "power":
+        tangents = max(1, block)
+    elif method == "chain":
+        tangents, longest = columns, max(columns, width)
     if chunk is None:
-        chunk = max(1, _NUMBERS // (members * tangents * max(inputs, width)))
+        chunk = max(1, _NUMBERS // (members * tangents * longest))
     parts = []
     for some in x.split(chunk):
         if method == "power":
             found = _by_power(hidden, some, given, (block, tolerance, iterations, seed))
         else:
-            found = _by_jacobian(hidden, some, given, method)
+            found = _by_jacobian(hidden, some, given, method, space)
         parts.append(found)
     log_s, direction, residual = (torch.cat(p, dim=1) for p in zip(*parts, strict=True))
     direction = direction.unflatten(-1, x.shape[1:])
@@ -151,11 +159,11 @@ def jacobian(
 
 
 def _by_jacobian(
-    hidden: HiddenMap, x: Tensor, given: dict[str, Tensor], method: str
+    hidden: HiddenMap, x: Tensor, given: dict[str, Tensor], method: str, space: RowSpace | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     with torch.no_grad():
         if method == "chain":
-            matrix, log_scale = chain_jacobian(hidden, x, given)
+            matrix, log_scale = chain_jacobian(hidden, x, given, space)
         else:
             matrix = jacobian(hidden, x, given)
             log_scale = matrix.new_zeros(matrix.shape[:-2])
@@ -166,6 +174,8 @@ def _by_jacobian(
             log_s, direction = values[..., 0].log(), right[..., 0, :]
         else:
             log_s, direction = _from_gram(matrix)
+        if method == "chain" and space is not None:
+            direction = direction @ space.axes.mT
         return log_s + log_scale, _signed(direction), torch.zeros_like(log_s)
 
 

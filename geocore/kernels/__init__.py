@@ -5,14 +5,16 @@ from geocore._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "alignment": ["target_alignment"],
-        "composed": ["serial"],
+        "alignment": ["kernel_alignment", "target_alignment"],
+        "augmented": ["check_theorem"],
+        "composed": ["Kernels", "serial"],
         "empirical": ["empirical_ntk"],
+        "gradient_flow": ["GradientFlow", "KernelPredictor"],
+        "protocol": ["PairKernel"],
+        "regression": ["Regressor", "posterior"],
+        "so3_network": ["so3_serial"],
+        "stax": ["NeuralTangentsKernel"],
+        "symmetrised": ["SymmetrisedKernel"],
         "twins": ["finite_twin"],
-        "network": ["Architecture", "infinite_network"],
-        "block": ["BlockKernel"],
-        "assembly": ["assemble", "in_batches", "lower_pairs"],
-        "regression": ["Regressor", "ensemble_limit", "posterior", "targets"],
-        "subset": ["stratified_order"],
     },
 )

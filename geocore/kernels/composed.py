@@ -23,11 +23,16 @@ from torch import Tensor
 from geocore.kernels.convolution import Convolution
 from geocore.kernels.group_layers import GroupPool, LiftingConvolution, moved_copies
 from geocore.kernels.layers import Flatten, Form, GlobalAveragePool, Identity, Layer
-from geocore.kernels.state import KernelState, Layout, PooledVariances, displaced, left_displaced
+from geocore.kernels.pages import keep_pages
+from geocore.kernels.state import KernelState, Layout, Side
 
 __all__ = ["InfiniteNetwork", "Kernels", "Residual", "serial"]
 
-_TILE = 2**17  # entries of one covariance that are worked on at a time: they stay in the cache
+# Entries of one covariance that are worked on at a time. They stay in the cache; fewer, and the
+# start of the operations would count.
+_TILE = 2**18
+_STRETCH = 512  # entries that lie together, at least, for one position of the left
+_SHARED = 4  # samples on the left for which what is laid out of the right serves, at least
 
 
 class Kernels(NamedTuple):
@@ -65,16 +70,23 @@ class Residual(Layer):
         return replace(branch, gaussian=shortcut.gaussian)
 
     def forward(self, state: KernelState) -> KernelState:
-        branch, shortcut = _run(self.branch, state), _run(self.shortcut, state)
+        branch = _run(self.branch, state)
+        shortcut = _run(self.shortcut, state.but(taken=branch.taken))
         if branch.layout != shortcut.layout:
             branch, shortcut = branch.as_pairs(), shortcut.as_pairs()
-        ntks = [ntk for ntk in (branch.ntk, shortcut.ntk) if ntk is not None]
-        return replace(
-            branch,
-            nngp=branch.nngp + shortcut.nngp,
-            ntk=ntks[0] if len(ntks) == 1 else ntks[0] + ntks[1],
-            left=_sum(branch.left, shortcut.left),
-            right=_sum(branch.right, shortcut.right),
+        ratio = shortcut.scale / branch.scale
+
+        def added(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+            if first is None or second is None:
+                return None
+            return torch.add(first, second, alpha=ratio)
+
+        ntk = branch.ntk if shortcut.ntk is None else added(branch.ntk, shortcut.ntk)
+        return branch.but(
+            nngp=added(branch.nngp, shortcut.nngp),
+            ntk=ntk,
+            own=added(branch.own, shortcut.own),
+            taken=shortcut.taken,
         )
 
 
@@ -103,11 +115,14 @@ class InfiniteNetwork:
         self.needs_pairs = bool(mixing)
         self.needs_own = bool(mixing) and any(l.needs_variances for l in flat[mixing[0] :])
         first = next((layer for layer in flat if isinstance(layer, Convolution)), None)
-        self.displaced = first is not None and first.keeps_displacement
+        self.displaced = self.needs_pairs and first is not None and first.keeps_displacement
         # Up to here one displacement of two positions knows nothing of another.
         self._apart = next(
-            (n for n, layer in enumerate(self.layers) if _couples(layer)), len(self.layers)
+            n for n, l in enumerate(self.layers) if not self.displaced or _couples(l)
         )
+        asking = (n + 1 for n, l in enumerate(self.layers) if _asks(l))
+        self._planned: set[tuple[int, int] | None] = set()  # sizes that the layers take
+        self._last_asked = max(asking, default=0)
 
     def kernel(self, x1: Tensor, x2: Tensor | None = None) -> Kernels:
         """``K(x_i, x'_j)`` and ``Theta(x_i, x'_j)``: both ``(n1, n2)``, in the inputs' dtype.
@@ -115,36 +130,31 @@ class InfiniteNetwork:
         ``x1 (n1, channels, height, width)`` or ``(n1, features)``, float32 or float64, and ``x2``
         of the same shape but for ``n2``. Without ``x2`` the kernel of ``x1`` with itself: one half
         is computed, and is the other. Memory is bounded whatever ``n1`` and ``n2``: pairs are taken
-        a few at a time. Raises ``ValueError`` for inputs of different shapes or that the network
-        does not take.
+        a few at a time. Nothing of it can be differentiated. Equal calls give equal bytes. Threads
+        may call it at once: with ``torch.set_num_threads(1)`` each keeps a processor busy. Raises
+        ``ValueError`` for inputs of different shapes or that the network does not take.
         """
-        right = x1 if x2 is None else x2
-        if x1.shape[1:] != right.shape[1:] or x1.dtype != right.dtype:
-            found = f"{x1.dtype} {tuple(x1.shape)} and {right.dtype} {tuple(right.shape)}"
+        self._form(x1)
+        if x2 is not None and (x1.shape[1:] != x2.shape[1:] or x1.dtype != x2.dtype):
+            found = f"{x1.dtype} {tuple(x1.shape)} and {x2.dtype} {tuple(x2.shape)}"
             raise ValueError(f"x1 and x2 are {found}; expected one dtype and shape of a sample")
-        form = self._form(x1)
-        own_left = self._own(x1)
-        own_right = own_left if x2 is None else self._own(right)
-        together = self._together(form)
-        nngp, ntk = x1.new_zeros(2, len(x1), len(right))
-        if self.lifting is None:
-            # Samples take the place of copies: variances are those of samples, not of pairs.
-            for i, j in _blocks(len(x1), len(right), together, half=x2 is None):
-                pooled = PooledVariances(wanted=self.needs_own)
-                pooled.left = [variance[i].transpose(0, 1) for variance in own_left]
-                pooled.right = [variance[j].transpose(0, 1) for variance in own_right]
-                state = self._run(x1[None, i], right[None, j], pooled)
-                nngp[i, j], ntk[i, j] = state.nngp[0], _tangent(state)[0]
-        else:
-            copies, others = self._copies(x1, right)
-            every = torch.ones(len(x1), len(right), dtype=torch.bool, device=x1.device)
-            for some in (every.tril() if x2 is None else every).nonzero().split(together):
-                i_, j_ = some.unbind(dim=1)
-                pooled = PooledVariances(wanted=self.needs_own)
-                pooled.left = [variance[i_] for variance in own_left]
-                pooled.right = [variance[j_] for variance in own_right]
-                state = self._run(copies[i_], others[j_], pooled)
-                nngp[i_, j_], ntk[i_, j_] = state.nngp.flatten(), _tangent(state).flatten()
+        form = self._form(x1 if x2 is None else x2)
+        rows, columns = len(x1), len(x1 if x2 is None else x2)
+        if self.entries(*(form.size or (1, 1))) * rows * columns > _TILE:
+            keep_pages()
+        nngp, ntk = x1.new_empty(2, rows, columns)
+        high, wide = self._block(form, rows, columns, half=x2 is None)
+        with torch.inference_mode():  # an operation starts sooner without a look for gradients
+            # Samples of both sides in one tensor: their variances are computed together.
+            side = self._side(x1 if x2 is None else torch.cat([x1, x2]), form)
+            offset, copies = 0 if x2 is None else rows, side.inputs.shape[1]
+            for j in range(0, columns, wide):
+                js = slice(j, min(j + wide, columns))
+                right = side.block(slice(offset + j, offset + js.stop), copies)
+                for i in range(j if x2 is None else 0, rows, high):
+                    is_ = slice(i, min(i + high, rows))
+                    block = self._kernels(side.block(is_, self._cosets), right)
+                    nngp[is_, js], ntk[is_, js] = block.nngp[0], block.ntk[0]
         if x2 is None:
             nngp, ntk = (k.tril() + k.tril(-1).T for k in (nngp, ntk))
         return Kernels(nngp, ntk)
@@ -152,15 +162,18 @@ class InfiniteNetwork:
     def diagonal(self, x: Tensor) -> Kernels:
         """``K(x_i, x_i)`` and ``Theta(x_i, x_i)``, both ``(n,)``: diagonals of ``kernel(x)``."""
         form = self._form(x)
-        own = self._own(x)
-        left, right = self._copies(x, x)
+        side = self._side(x.detach(), form)
         parts = []
-        for some in torch.arange(len(x), device=x.device).split(self._together(form)):
-            pooled = PooledVariances(wanted=self.needs_own)
-            pooled.left = pooled.right = [variance[some] for variance in own]
-            state = self._run(left[some], right[some], pooled)
-            parts.append((state.nngp.flatten(), _tangent(state).flatten()))
-        return Kernels(torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))
+        for first in range(0, len(x), self._together(form)):
+            some = slice(first, first + self._together(form))
+            left, right = (side.some(some, n) for n in (self._cosets, side.inputs.shape[1]))
+            parts.append(self._kernels(left, right))
+        nngp, ntk = (torch.cat(kernels).flatten() for kernels in zip(*parts, strict=True))
+        return Kernels(nngp, ntk)
+
+    def describe(self) -> str:
+        """What decides the kernel but its inputs: the layers, each with its settings."""
+        return f"serial({', '.join(map(repr, self.layers))})"
 
     def entries(self, height: int = 1, width: int = 1) -> int:
         """Numbers of one covariance of one pair of inputs, at the input's size."""
@@ -175,136 +188,152 @@ class InfiniteNetwork:
                 "(batch, channels, height, width) or (batch, features)"
             )
         form = Form((x.shape[2], x.shape[3]) if x.ndim == 4 else None)
+        if form.size in self._planned:
+            return form
         final = _planned(self.layers, form)
         if final.size is not None or final.group is not None:
             left = f"maps {final.size}" if final.size else f"functions of {final.group}"
             raise ValueError(f"the network ends with {left}; expected a layer that pools them")
         if not final.gaussian:
             raise ValueError("the network ends with no affine layer; expected Dense at its end")
+        self._planned.add(form.size)
         return form
+
+    @property
+    def _cosets(self) -> int:
+        return 1 if self.lifting is None else self.lifting.cosets
 
     def _together(self, form: Form) -> int:
         return max(1, _TILE // self.entries(*(form.size or (1, 1))))
 
-    def _copies(self, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
-        """What the kernel is the plain kernel of: ``(n1, T, ...)`` and ``(n2, G, ...)``."""
-        if self.lifting is None:
-            return x1[:, None], x2[:, None]
-        group = self.lifting.group
-        right = moved_copies(group, x2, range(group.order))
-        return moved_copies(group, x1, range(self.lifting.cosets)), right
+    def _block(self, form: Form, rows: int, columns: int, half: bool) -> tuple[int, int]:
+        """How many samples of the left and of the right are one block."""
+        pairs = self._together(form)
+        if self.needs_pairs:
+            # Few on the right: what is laid out of them is as large as a pair's covariance, and
+            # serves all on the left.
+            height, width = form.size or (1, 1)
+            order = 1 if self.lifting is None else self.lifting.group.order
+            wide = min(pairs, max(1, _STRETCH // (order * height * width)), columns)
+            return max(pairs // wide, _SHARED if self.displaced else 1), wide
+        side = math.isqrt(pairs)
+        wide = side if half else min(columns, max(side, pairs // rows))
+        return max(1, pairs // wide), wide
 
-    def _own(self, x: Tensor) -> list[Tensor]:
-        """The variances behind each pooling, ``(n, copies, ...)`` each."""
+    def _side(self, x: Tensor, form: Form) -> Side:
+        """The copies whose plain kernel this is, and the variances that layers ask for."""
+        copies = x[:, None]
+        if self.lifting is not None:
+            group = self.lifting.group
+            copies = moved_copies(group, x, range(group.order))
+        noted: list[Tensor] = []
         if not self.needs_own:
-            return []
-        form = self._form(x)
-        copies = self._copies(x, x)[1]  # all of them on both sides: each needs its own variance
+            _run(self.layers[: self._last_asked], _alone(copies, noted))
+            return Side(copies, noted, copies.shape[1])
         step = max(1, self._together(form) // copies.shape[1])
-        parts: list[list[Tensor]] = []
-        for some in copies.split(step):
-            pooled = PooledVariances(own=True)
-            self._run(some, some, pooled)
-            parts.append(pooled.left)
-        return [torch.cat(variances) for variances in zip(*parts, strict=True)]
+        parts = [self._noted(some) for some in copies.split(step)]
+        noted = [torch.cat(notes) for notes in zip(*parts, strict=True)]
+        return Side(copies, noted, copies.shape[1])
 
-    def _run(self, left: Tensor, right: Tensor, pooled: PooledVariances) -> KernelState:
-        """All layers, on ``(pairs, T or G, channels, ...)``; so many displacements at a time."""
-        if not (self.needs_pairs and self.displaced and left.ndim == 5):
-            return _run(self.layers, self._start(left, right, pooled))
-        height, width = left.shape[-2:]
-        row = len(left) * left.shape[1] * right.shape[1] * height * width**2
-        count = min(max(1, _TILE // row), height)
-        parts = []
+    def _noted(self, copies: Tensor) -> list[Tensor]:
+        """The notes of inputs by their kernels with themselves, ``(n, copies, h, w)`` each."""
+        noted: list[Tensor] = []
+        before, after = self.layers[: self._apart], self.layers[self._apart : self._last_asked]
+        alone = _run(before, _alone(copies, noted))
+        side = Side(copies, noted, copies.shape[1])
+        _run(after, self._meeting(side, side).but(own=alone.own, noted=noted))
+        return noted
+
+    def _kernels(self, left: Side, right: Side) -> Kernels:
+        """Of blocks of pairs: ``(blocks, n1, n2)``."""
+        state = _run(self.layers[self._apart :], self._meeting(left, right)).applied()
+        if state.nngp is None:
+            raise RuntimeError("the network dropped its covariances")
+        return Kernels(state.nngp, torch.zeros_like(state.nngp) if state.ntk is None else state.ntk)
+
+    def _meeting(self, left: Side, right: Side) -> KernelState:
+        """The layers before which displacements meet; some displacements at a time."""
         before, after = self.layers[: self._apart], self.layers[self._apart :]
-        means = isinstance(after[0], GlobalAveragePool)
+        if not self.displaced:
+            return self._start(left, right)
+        height, width = left.inputs.shape[-2:]
+        # Of one sample on the left no more than of so many: its share of the memory stays small.
+        lefts = max(left.inputs.shape[1], _SHARED * left.each)
+        inputs = left.inputs.shape[0] * lefts * right.inputs.shape[1]
+        count = min(max(1, _TILE // (inputs * height * width**2)), height)
+        # Means over displacements too: sums are all that need be kept.
+        pool = after[0] if isinstance(after[0], GlobalAveragePool) else None
+        parts = []
         for first in range(0, height, count):
             rows = first, min(count, height - first)
-            part = _run(before, self._start(left, right, pooled, rows))
-            if means:  # over displacements too: sums are all that need be kept
-                ntk = None if part.ntk is None else _sums(part.ntk)
-                part = replace(part, nngp=_sums(part.nngp), ntk=ntk)
-            parts.append(part)
-        gather = _added if means else torch.cat
-        ntks = [part.ntk for part in parts if part.ntk is not None]
-        state = replace(
-            parts[0],
-            nngp=gather([part.nngp for part in parts], 5),
-            ntk=gather(ntks, 5) if ntks else None,
-            rows=None,
-        )
-        if not means:
-            return _run(after, state)
-        scale = 1 / (height * width) ** 2
-        ntk = None if state.ntk is None else state.ntk * scale
-        state = replace(state, nngp=state.nngp * scale, ntk=ntk, layout="flat")
-        return _run(after[1:], pooled.next(state))
+            part = _run(before, self._start(left, right, rows))
+            parts.append(part if pool is None else part.mapped(pool.sums, lambda v: v))
+        state = parts[0].but(rows=(0, height))
 
-    def _start(
-        self,
-        left: Tensor,
-        right: Tensor,
-        pooled: PooledVariances,
-        rows: tuple[int, int] | None = None,
-    ) -> KernelState:
-        """``K(p, q) = x(p) . x'(q) / channels`` of pairs, ``(pairs, T or G, channels, ...)``."""
-        channels = left.shape[2]
-        own = left.square().mean(dim=2), right.square().mean(dim=2)
+        def gathered(pieces: list[Tensor]) -> Tensor:
+            if len(pieces) == 1:
+                return pieces[0]
+            return torch.cat(pieces, dim=5) if pool is None else torch.stack(pieces).sum(dim=0)
+
+        nngp = gathered([part.nngp for part in parts if part.nngp is not None])
+        ntk = None
+        if state.ntk is not None:
+            ntk = gathered([part.ntk for part in parts if part.ntk is not None])
+        state = state.but(nngp=nngp, ntk=ntk)
+        if pool is None:
+            return state
+        return state.scaled(state.scale / (height * width) ** 2).but(layout="flat")
+
+    def _start(self, left: Side, right: Side, rows: tuple[int, int] | None = None) -> KernelState:
+        """``K(p, q) = x(p) . x'(q) / channels``."""
+        x, y = left.inputs, right.inputs
         layout: Layout
-        if left.ndim == 3:
-            nngp, layout = left @ right.transpose(1, 2) / channels, "flat"
+        if x.ndim == 3:
+            nngp, layout = x @ y.transpose(1, 2), "flat"
         elif not self.needs_pairs:
             # Channel by channel: there are few, and a product of matrices a pixel is slow.
-            nngp = (left[:, :, None, 0] / channels) * right[:, None, :, 0]
-            for c in range(1, channels):
-                nngp.addcmul_(left[:, :, None, c], right[:, None, :, c], value=1 / channels)
-            layout = "diagonal"
+            channels = zip(x[:, :, None].unbind(3), y[:, None].unbind(3), strict=True)
+            nngp, layout = torch.mul(*next(channels)), "diagonal"
+            for here, there in channels:
+                nngp.addcmul_(here, there)
+        elif rows is None:
+            nngp, layout = _products(x, y), "pairs"
         else:
-            nngp = _displaced_products(left, right, rows) if rows else _products(left, right)
-            layout = "displaced" if rows else "pairs"
+            nngp, layout = _displaced_products(left, right, rows), "displaced"
         group = None if self.lifting is None else self.lifting.group
-        return KernelState(nngp, None, own[0], own[1], layout, pooled, group, rows)
+        scale = 1 / x.shape[2]
+        return KernelState(nngp, None, layout, left, right, scale, group=group, rows=rows or (0, 0))
 
 
-def _blocks(rows: int, columns: int, pairs: int, half: bool) -> Iterator[tuple[slice, slice]]:
-    """Blocks of at most ``pairs`` entries, with ``half`` square ones from the diagonal down."""
-    side = max(1, math.isqrt(pairs))
-    wide = side if half else min(columns, max(side, pairs // rows))
-    high = side if half else max(1, pairs // wide)
-    for i in range(0, rows, high):
-        for j in range(0, i + 1 if half else columns, wide):
-            yield slice(i, min(i + high, rows)), slice(j, min(j + wide, columns))
+def _alone(copies: Tensor, noted: list[Tensor]) -> KernelState:
+    """The variances of inputs ``(n, copies, channels, ...)`` and no covariances."""
+    side, own = Side(copies, []), copies.square().sum(dim=2)
+    layout: Layout = "flat" if copies.ndim == 3 else "diagonal"
+    return KernelState(None, None, layout, side, side, 1 / copies.shape[2], own=own, noted=noted)
 
 
 def _products(left: Tensor, right: Tensor) -> Tensor:
-    """``x(p) . x'(q) / channels`` in the layout ``pairs``."""
-    pairs, t, channels, h, w = left.shape
+    """``x(p) . x'(q)`` in the layout ``pairs``."""
+    blocks, t, _, h, w = left.shape
     # (B, T h w, C) (B, C, G h w)
     p = left.flatten(3).transpose(2, 3).flatten(1, 2)
-    q = right.flatten(3).transpose(1, 2).flatten(2)
-    every = (p @ q / channels).view(pairs, t, h, w, -1, h, w)
-    return every.permute(0, 1, 4, 2, 5, 3, 6).contiguous()
+    q = right.transpose(1, 2).flatten(2)
+    return (p @ q).view(blocks, t, h, w, -1, h, w)
 
 
-def _displaced_products(left: Tensor, right: Tensor, rows: tuple[int, int]) -> Tensor:
+def _displaced_products(left: Side, right: Side, rows: tuple[int, int]) -> Tensor:
     """The same in the layout ``displaced``, channel by channel."""
-    scaled = left / left.shape[2]
-    there, here = displaced(right[:, :, 0], rows), left_displaced(scaled[:, :, 0])
-    # Laid out by the axes' order: of overlapping views torch would make another.
-    nngp = left.new_empty(torch.broadcast_shapes(there.shape, here.shape))
-    torch.mul(there, here, out=nngp)
-    for channel in range(1, left.shape[2]):
-        there = displaced(right[:, :, channel], rows)
-        nngp.addcmul_(there, left_displaced(scaled[:, :, channel]))
+    nngp = left.inputs.new_empty(0)
+    for c in range(left.inputs.shape[2]):
+        here = left.inputs[:, :, c, :, :, None, None, None]
+        there = right.displaced("input", c, right.inputs[:, :, c], rows)
+        nngp = nngp.addcmul_(here, there) if c else here * there
     return nngp
 
 
-def _sums(k: Tensor) -> Tensor:
-    return k.flatten(3).sum(dim=-1)
-
-
-def _added(parts: list[Tensor], _: int) -> Tensor:
-    return torch.stack(parts).sum(dim=0)
+def _asks(layer: Layer) -> bool:
+    """Whether something in it asks for variances."""
+    return any(leaf.needs_variances for leaf in _leaves([layer]))
 
 
 def _couples(layer: Layer) -> bool:
@@ -347,11 +376,3 @@ def _leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
             yield from _leaves((*layer.branch, *layer.shortcut))
         else:
             yield layer
-
-
-def _sum(first: Tensor | None, second: Tensor | None) -> Tensor | None:
-    return None if first is None or second is None else first + second
-
-
-def _tangent(state: KernelState) -> Tensor:
-    return torch.zeros_like(state.nngp) if state.ntk is None else state.ntk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor
@@ -15,8 +16,8 @@ __all__ = ["Convolution"]
 # Which axes of a covariance move with the window, along the height and along the width.
 _AXES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "diagonal": ((3,), (4,)),
-    "pairs": ((3, 4), (5, 6)),
-    "displaced": ((3,), (4,)),  # q - p stays
+    "pairs": ((2, 5), (3, 6)),
+    "displaced": ((2,), (3,)),  # q - p stays
 }
 
 
@@ -73,21 +74,12 @@ class Convolution(Affine):
     def forward(self, state: KernelState) -> KernelState:
         if state.layout == "displaced" and not self.keeps_displacement:
             state = state.as_pairs()
-        shift = self.bias_std**2
-        scale = self.weight_std**2 / (self.taps[0] * self.taps[1])
 
-        def over(k: Tensor, axes: tuple[tuple[int, ...], tuple[int, ...]]) -> Tensor:
+        def sums(k: Tensor, axes: tuple[tuple[int, ...], tuple[int, ...]]) -> Tensor:
             for along, taps in zip(axes, self.taps, strict=True):
                 k = window_sum(k, along, taps, self.stride, self.padding)
-            return k.mul_(scale)
-
-        def variance(v: Tensor | None) -> Tensor | None:
-            return None if v is None else over(v, ((2,), (3,))).add_(shift)
+            return k
 
         axes = _AXES[state.layout]
-        nngp = over(state.nngp, axes)
-        if shift:
-            nngp += shift
-        ntk = nngp if state.ntk is None else over(state.ntk, axes).add_(nngp)
-        left, right = variance(state.left), variance(state.right)
-        return replace(state, nngp=nngp, ntk=ntk, left=left, right=right)
+        state = state.mapped(lambda k: sums(k, axes), lambda v: sums(v, ((2,), (3,))))
+        return state.weighted(self.weight_std**2 / math.prod(self.taps), self.bias_std**2)

@@ -36,17 +36,28 @@ class Variances:
     """Variances of both arguments, and how each lies along the axes of the covariance.
 
     Functions of a variance are computed where it is small, before it is spread: ``pair(f, g)`` is
-    ``f(left)`` and ``g(right)`` as they broadcast against the covariance.
+    ``f(left)`` and ``g(right)`` as they broadcast against the covariance. ``spread_right`` is
+    ``right`` itself, spread, where that is known.
     """
 
     left: Tensor
     right: Tensor
     left_view: View = _as_it_is
     right_view: View = _as_it_is
+    spread_right: Tensor | None = None
 
     def pair(self, first: View, second: View | None = None) -> tuple[Tensor, Tensor]:
         """``first(left)`` and ``second(right)``, ``second`` being ``first`` by default."""
         return self.left_view(first(self.left)), self.right_view((second or first)(self.right))
+
+    def times(self, scale: float) -> Variances:
+        """Both times ``scale``."""
+        return Variances(self.left * scale, self.right * scale, self.left_view, self.right_view)
+
+    def product(self, factor: float = 1.0) -> Tensor:
+        """``factor a b``, a new tensor that broadcasts against the covariance."""
+        right = self.right_view(self.right) if self.spread_right is None else self.spread_right
+        return self.left_view(self.left * factor) * right
 
 
 class Activation(ABC):
@@ -68,20 +79,47 @@ class Activation(ABC):
         variance is 0. Without ``slope`` the second is undefined.
         """
 
+    def scaled_dual(
+        self, k: Tensor, variances: Variances, scale: float, slope: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """``(p, q)`` for ``u, v`` of covariance ``scale k``, variances ``scale a``, ``scale b``:
+
+        ``E[s(u) s(v)] = s p`` and ``scale E[s'(u) s'(v)] = s q``, ``s = scale_after(scale)``. So
+        ``K = scale k`` becomes ``s p``, and ``Theta = scale t`` becomes ``s q t``: an activation
+        chooses the ``s`` that saves passes over the entries.
+        """
+        if scale == 1:
+            return self.dual(k, variances, slope)
+        found, second = self.dual(k * scale, variances.times(scale), slope)
+        return found, second * scale if slope else second
+
+    def scaled_variance(self, a: Tensor, scale: float) -> Tensor:
+        """``E[s(u)^2] / s`` for ``u`` of variance ``scale a``."""
+        return self.variance(a * scale)
+
+    def scale_after(self, scale: float) -> float:
+        """``s`` of ``scaled_dual``."""
+        return 1.0
+
 
 @dataclass(frozen=True)
 class LeakyRelu(Activation):
-    """``s(x) = x`` for ``x > 0``, else ``negative_slope x``; with angle ``t``, ``cos t = c``::
+    """``s(x) = x`` for ``x > 0``, else ``negative_slope x``; with ``r = sqrt(a b - k^2)``::
 
-    E[s s]   = sqrt(a b) (f sin t + d c),   f = (1 - negative_slope)^2 / (2 pi)
-    E[s' s'] = d = negative_slope + f (pi - t)
+    E[s s]   = f (r + k c),   E[s' s'] = f c,   f = (1 - negative_slope)^2 / (2 pi)
+    c = atan2(k, r) + pi / 2 + negative_slope / f
 
-    ``t`` goes like the root of ``1 - c``: a rounding of ``c`` at 1 would be 1e-8 in ``t``. So ``c``
-    is enlarged by 1e-14 of it (8 roundings in float32) before it is cut to [-1, 1]: what is
-    parallel but for rounding is parallel, and elsewhere that is a rounding more.
+    For ``atan2(k, r)`` is ``pi / 2 - t`` with the angle ``t`` between both. It goes like the root
+    of ``a b - k^2``: a rounding there would be 1e-8 in ``t``. So ``a b`` is first made smaller by
+    2e-14 of it (16 roundings in float32): what is parallel but for rounding is parallel, and
+    elsewhere that is a rounding more. In float32 ``a b`` must be between 1e-38 and 1e38.
     """
 
     negative_slope: float = 0.01
+
+    @property
+    def _factor(self) -> float:
+        return (1 - self.negative_slope) ** 2 / (2 * math.pi)
 
     def function(self, x: Tensor) -> Tensor:
         return F.leaky_relu(x, self.negative_slope)
@@ -90,23 +128,28 @@ class LeakyRelu(Activation):
         return a * ((1 + self.negative_slope**2) / 2)
 
     def dual(self, k: Tensor, variances: Variances, slope: bool = True) -> tuple[Tensor, Tensor]:
-        enlarged = 1 + max(_ROUNDING, 8 * torch.finfo(k.dtype).eps)
-        factor = (1 - self.negative_slope) ** 2 / (2 * math.pi)
-        # c with the other sign: its arc cosine is pi - t.
-        scale, other = variances.pair(
-            lambda a: _inverse_root(a) * -enlarged, lambda b: _inverse_root(b)
-        )
-        opposite = (k * scale).mul_(other).clamp_(-1, 1)
-        chance = opposite.acos()
-        sine = torch.addcmul(k.new_ones(()), opposite, opposite, value=-1).sqrt_()
-        if self.negative_slope == 0:
-            root, other = variances.pair(lambda a: a.sqrt() * factor, torch.sqrt)
-            found = sine.addcmul_(chance, opposite, value=-1).mul_(root).mul_(other)
-            return found, chance.mul_(factor) if slope else chance
-        root, other = variances.pair(torch.sqrt)
-        chance = chance.mul_(factor).add_(self.negative_slope)
-        found = sine.mul_(factor).addcmul_(chance, opposite, value=-1)
-        return found.mul_(root).mul_(other), chance
+        found, chance = self.scaled_dual(k, variances, 1.0, slope)
+        scale = self.scale_after(1.0)
+        return found.mul_(scale), chance.mul_(scale) if slope else chance
+
+    def scaled_dual(
+        self, k: Tensor, variances: Variances, scale: float, slope: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        if not self._factor:  # the identity
+            return k.clone(), torch.ones_like(k)
+        smaller = 1 - 2 * max(_ROUNDING, 8 * torch.finfo(k.dtype).eps)
+        product = variances.product(smaller)
+        whole = product.shape == k.shape
+        root = torch.addcmul(product, k, k, value=-1, out=product if whole else None)
+        root.relu_().sqrt_()
+        chance = torch.atan2(k, root).add_(math.pi / 2 + self.negative_slope / self._factor)
+        return root.addcmul_(chance, k), chance
+
+    def scaled_variance(self, a: Tensor, scale: float) -> Tensor:
+        return self.variance(a) / (self._factor or 1)
+
+    def scale_after(self, scale: float) -> float:
+        return scale * (self._factor or 1)
 
 
 @dataclass(frozen=True)
@@ -191,8 +234,3 @@ class Identity(Activation):
 
     def dual(self, k: Tensor, variances: Variances, slope: bool = True) -> tuple[Tensor, Tensor]:
         return k.clone(), torch.ones_like(k)
-
-
-def _inverse_root(a: Tensor) -> Tensor:
-    """``a^(-1/2)``, and 0 where nothing varies: the correlation with a constant is 0."""
-    return torch.where(a > 0, a, torch.ones_like(a)).rsqrt() * (a > 0)

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 import torch
@@ -71,7 +71,7 @@ class _OnGroup(Convolution):
         return super().placed(form)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LiftingConvolution(_OnGroup):
     """Images to functions of group and place: the first layer, once.
 
@@ -86,6 +86,12 @@ class LiftingConvolution(_OnGroup):
         super().__post_init__()
         if self.storage not in ("reduced", "full"):
             raise ValueError(f"storage is {self.storage!r}; expected 'reduced' or 'full'")
+
+    def __repr__(self) -> str:
+        """As a dataclass, the group by its name: the same words in every process."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        values["group"] = self.group.name
+        return f"{self.name}({', '.join(f'{name}={value}' for name, value in values.items())})"
 
     @property
     def cosets(self) -> int:
@@ -143,19 +149,21 @@ class GroupPool(Layer):
 
     def forward(self, state: KernelState) -> KernelState:
         state = state.as_pairs()
-        ntk = None if state.ntk is None else self._mean(state, state.ntk)
-        nngp = self._mean(state, state.nngp)
-        return state.pooled.next(replace(state, nngp=nngp, ntk=ntk, group=None))
+        pooled = state.mapped(lambda k: self._mean(state, k), lambda v: v)
+        return pooled.but(group=None).pooled()
 
     def _mean(self, state: KernelState, k: Tensor) -> Tensor:
         group = state.group
-        if state.layout == "flat" or group is None:
-            return k.mean(dim=(1, 2), keepdim=True)
-        # (B, T, G, h, h', w, w') -> (B, T, G, h, w, h', w'), each element's side turned by it.
-        k = k.permute(0, 1, 2, 3, 5, 4, 6)
-        turned = sum(moved(group, g, k[:, :, g]) for g in group) / group.order
-        k = torch.as_tensor(turned).permute(0, 1, 4, 5, 2, 3)  # (B, T, h', w', h, w)
-        if k.shape[1] > 1:
-            turned = sum(moved(group, t, k[:, t]) for t in range(k.shape[1])) / k.shape[1]
-            k = torch.as_tensor(turned)[:, None]
-        return k.permute(0, 1, 4, 2, 5, 3)[:, :, None].contiguous()
+        if group is None:
+            raise RuntimeError("the plan of the network has let GroupPool stand behind another")
+        if state.layout == "flat":
+            # (B, n1 T, n2 G): each sample's copies stand together.
+            k = k.unflatten(2, (-1, state.right.each)).unflatten(1, (-1, state.left.each))
+            return k.mean(dim=(2, 4))
+        # (B, n1 T, h, w, n2 G, h', w'), each element's side turned by it.
+        k = k.unflatten(4, (-1, state.right.each)).unflatten(1, (-1, state.left.each))
+        k = torch.as_tensor(sum(moved(group, g, k[..., g, :, :]) for g in group)) / group.order
+        k = k.movedim((3, 4), (-2, -1))  # (B, n1, T, n2, h', w', h, w)
+        each = range(k.shape[2])
+        k = torch.as_tensor(sum(moved(group, t, k[:, :, t]) for t in each)) / len(each)
+        return k.movedim((-2, -1), (2, 3)).contiguous()

@@ -9,6 +9,7 @@ Novak et al., arXiv:1912.02803.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 
@@ -95,15 +96,7 @@ class Dense(Affine):
         return replace(form, gaussian=True)
 
     def forward(self, state: KernelState) -> KernelState:
-        square, shift = self.weight_std**2, self.bias_std**2
-        nngp = state.nngp * square + shift
-        ntk = nngp if state.ntk is None else nngp + state.ntk * square
-
-        def variance(v: Tensor | None) -> Tensor | None:
-            return None if v is None else v * square + shift
-
-        left, right = variance(state.left), variance(state.right)
-        return replace(state, nngp=nngp, ntk=ntk, left=left, right=right)
+        return state.weighted(self.weight_std**2, self.bias_std**2)
 
 
 class Elementwise(Layer, dual.Activation):
@@ -120,15 +113,15 @@ class Elementwise(Layer, dual.Activation):
         return replace(form, gaussian=False)
 
     def forward(self, state: KernelState) -> KernelState:
-        variances = state.variances
-        nngp, slope = self.dual(state.nngp, variances, slope=state.ntk is not None)
-        return replace(
-            state,
-            nngp=nngp,
-            ntk=None if state.ntk is None else slope.mul_(state.ntk),
-            left=self.variance(variances.left),
-            right=self.variance(variances.right),
-        )
+        variances, state = state.ask()
+        nngp, ntk, own, scale = state.nngp, state.ntk, state.own, state.scale
+        after = self.scale_after(scale)
+        if nngp is not None and variances is not None:
+            nngp, slope = self.scaled_dual(nngp, variances, scale, slope=ntk is not None)
+            ntk = None if ntk is None else slope.mul_(ntk)
+        if own is not None:
+            own = self.scaled_variance(own, scale)
+        return state.but(nngp=nngp, ntk=ntk, own=own).scaled(after)
 
 
 @dataclass(frozen=True)
@@ -179,22 +172,12 @@ class Flatten(Layer):
 
         def diagonal(k: Tensor) -> Tensor:
             if state.layout == "displaced":
-                return k[..., 0, 0].mean(dim=(-2, -1))
+                k = k[..., 0, 0].movedim(4, 2)
             if state.layout == "pairs":
-                k = k.diagonal(dim1=3, dim2=4).diagonal(dim1=3, dim2=4)
+                k = k.diagonal(dim1=2, dim2=5).diagonal(dim1=2, dim2=4)
             return k.mean(dim=(-2, -1))
 
-        def variance(v: Tensor | None) -> Tensor | None:
-            return None if v is None else v.mean(dim=(-2, -1))
-
-        return replace(
-            state,
-            nngp=diagonal(state.nngp),
-            ntk=None if state.ntk is None else diagonal(state.ntk),
-            left=variance(state.left),
-            right=variance(state.right),
-            layout="flat",
-        )
+        return state.mapped(diagonal, lambda v: v.mean(dim=(-2, -1))).but(layout="flat")
 
 
 @dataclass(frozen=True)
@@ -208,12 +191,16 @@ class GlobalAveragePool(Layer):
         return replace(form, size=None)
 
     def forward(self, state: KernelState) -> KernelState:
-        def mean(k: Tensor) -> Tensor:
-            return k.flatten(3).mean(dim=-1)
+        if state.layout == "flat":  # summed already, as displacements came
+            return state.pooled()
+        pixels = math.prod(state.size) ** 2
+        state = state.mapped(self.sums, lambda v: v)
+        return state.scaled(state.scale / pixels).but(layout="flat").pooled()
 
-        ntk = None if state.ntk is None else mean(state.ntk)
-        found = replace(state, nngp=mean(state.nngp), ntk=ntk, layout="flat")
-        return state.pooled.next(found)
+    @staticmethod
+    def sums(k: Tensor) -> Tensor:
+        """Over all pairs of positions: ``(blocks, T, h, w, G, ., .)`` -> ``(blocks, T, G)``."""
+        return k.flatten(2, 3).sum(dim=2).sum(dim=(-2, -1))
 
 
 @dataclass(frozen=True)
@@ -250,15 +237,12 @@ class AveragePool(Layer):
         return replace(form, size=(size[0], size[1]))
 
     def forward(self, state: KernelState) -> KernelState:
-        state = state.as_pairs()
-
         def mean(k: Tensor) -> Tensor:
-            for axis in (3, 4, 5, 6):
+            for axis in (2, 3, 5, 6):
                 k = k.unfold(axis, self.window, self.step).mean(dim=-1)
             return k
 
-        ntk = None if state.ntk is None else mean(state.ntk)
-        return state.pooled.next(replace(state, nngp=mean(state.nngp), ntk=ntk))
+        return state.as_pairs().mapped(mean, lambda v: v).pooled()
 
 
 @dataclass(frozen=True)
@@ -278,15 +262,13 @@ class LayerNorm(Layer):
         return form
 
     def forward(self, state: KernelState) -> KernelState:
-        variances = state.variances
-        left, right = variances.pair(lambda a: (a + self.eps).rsqrt())
-        return replace(
-            state,
-            nngp=(state.nngp * left).mul_(right),
-            ntk=None if state.ntk is None else (state.ntk * left).mul_(right),
-            left=variances.left / (variances.left + self.eps),
-            right=variances.right / (variances.right + self.eps),
-        )
+        variances, state = state.ask()
+        eps = self.eps / state.scale
+        if variances is not None:
+            left, right = variances.pair(lambda a: (a + eps).rsqrt())
+            state = state.mapped(lambda k: (k * left).mul_(right), lambda v: v)
+        state = state.mapped(lambda k: k, lambda v: v / (v + eps))
+        return state.but(scale=1.0)
 
 
 def _expect_maps(layer: Layer, form: Form) -> tuple[int, int]:

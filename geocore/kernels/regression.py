@@ -9,6 +9,9 @@ Over starts, f_0 is a Gaussian process of mean 0 and covariance K; so the mean o
 Training the read-out alone puts K in place of Theta, and is the Gaussian posterior of f_0 given the
 targets. In both a ridge may be added to the matrix that is inverted. Sources: Lee et al.,
 arXiv:1711.00165, eqs. 8 and 9; Lee et al., arXiv:1902.06720, corollary 1.
+
+Predictions before the end: ``geocore.kernels.gradient_flow``. Matrices of which a second copy does
+not fit into memory: ``geocore.kernels.iterative``.
 """
 
 from __future__ import annotations
@@ -23,7 +26,12 @@ from geocore.errors import UserError
 
 __all__ = ["Regressor", "ensemble_limit", "posterior", "targets"]
 
-_JITTERS = (0.0, *(10.0**power for power in range(-14, -5)))
+# From below the rounding of one entry to what changes predictions more than a ridge chosen would.
+_JITTERS = {
+    torch.float64: (0.0, *(10.0**power for power in range(-14, -5))),
+    torch.float32: (0.0, *(10.0**power for power in range(-7, -2))),
+}
+_ROWS = 1024  # test samples at a time: what is held beside a kernel that lies on disk
 
 
 def targets(labels: Tensor, classes: int) -> Tensor:
@@ -39,39 +47,59 @@ class Regressor:
     """Cholesky factor of ``G + (ridge + jitter) m``, with m the mean of the diagonal of G.
 
     ``jitter`` is 0 unless rounding has left the matrix without a factor: then it is the first of
-    1e-14, 1e-13, ..., 1e-6 that mends it.
+    1e-14, 1e-13, ..., 1e-6 (float32: 1e-7, ..., 1e-3) that mends it, and ``reason`` says what was
+    found.
     """
 
     factor: Tensor
     shift: float  # what was added to the diagonal
     jitter: float
+    reason: str | None = None  # None without jitter
 
     @classmethod
     def of(cls, gram: Tensor, ridge: float = 0.0, *, name: str = "gram") -> Regressor:
-        """The factor of the kernel ``gram (n, n)``, float64 and symmetric: its lower half counts.
+        """The factor of the kernel ``gram (n, n)``, symmetric: its lower half counts.
 
-        Raises ``ValueError`` for what is no such matrix, and ``UserError`` calling it ``name`` if
-        the last jitter does not make it positive definite.
+        ``gram`` is float64 or float32 and is only read: it may lie in a mapped file. One copy of it
+        is made, which becomes the factor. Raises ``ValueError`` for what is no such matrix, and
+        ``UserError`` calling it ``name`` if the last jitter does not make it positive definite.
         """
-        if gram.ndim != 2 or gram.shape[0] != gram.shape[1] or gram.dtype != torch.float64:
+        if gram.ndim != 2 or gram.shape[0] != gram.shape[1] or gram.dtype not in _JITTERS:
             found = f"{gram.dtype} of shape {tuple(gram.shape)}"
-            raise ValueError(f"gram is {found}; expected float64 (n, n)")
+            raise ValueError(f"gram is {found}; expected float64 or float32 (n, n)")
         if not ridge >= 0:
             raise ValueError(f"ridge is {ridge}; expected 0 or more")
-        mean = float(gram.diagonal().mean())
-        for jitter in _JITTERS:
+        mean, jitters = float(gram.diagonal().mean()), _JITTERS[gram.dtype]
+        # Column by column, as LAPACK wants it: then the factor takes the copy's place.
+        work = torch.empty_like(gram, memory_format=torch.contiguous_format).mT
+        info = torch.empty((), dtype=torch.int32, device=gram.device)
+        first = 0
+        for jitter in jitters:
             shift = (ridge + jitter) * mean
-            factor, failed = torch.linalg.cholesky_ex(gram + shift * torch.eye(len(gram)).double())
-            if not int(failed):
-                return cls(factor, shift, jitter)
+            work.copy_(gram)
+            work.diagonal().add_(shift)
+            torch.linalg.cholesky_ex(work, out=(work, info))
+            if not int(info):
+                return cls(work, shift, jitter, _reason(name, first, len(gram), jitter, mean))
+            first = first or int(info)
         raise UserError(
-            f"{name} is not positive definite, nor is it with {_JITTERS[-1]:g} of its mean "
+            f"{name} is not positive definite, nor is it with {jitters[-1]:g} of its mean "
             f"diagonal, {mean:.3g}, added; expected a larger ridge, or samples that differ"
         )
 
     def solve(self, right: Tensor) -> Tensor:
-        """``(G + shift)^-1 right`` for ``right (n, m)``."""
-        return torch.cholesky_solve(right, self.factor)
+        """``(G + shift)^-1 right`` for ``right (n, m)``, in the factor's dtype."""
+        return torch.cholesky_solve(right.to(self.factor), self.factor)
+
+
+def _reason(name: str, row: int, count: int, jitter: float, mean: float) -> str | None:
+    if not jitter:
+        return None
+    return (
+        f"{name} is not positive definite to rounding: row {row} of {count} depends on those "
+        f"before it; {jitter:g} of the mean diagonal, {jitter * mean:.3g}, was added to the "
+        "diagonal"
+    )
 
 
 def posterior(
@@ -83,10 +111,17 @@ def posterior(
     factored; the variance is that of each output.
 
     ``cross (m, n)`` the NNGP of test against training samples, ``prior (m,)`` that of each test
-    sample with itself, ``y (n, classes)`` -> ``(m, classes)`` and ``(m,)``, at least 0.
+    sample with itself, ``y (n, classes)`` -> ``(m, classes)`` and ``(m,)``, at least 0, in the
+    factor's dtype.
     """
-    explained = (cross * regressor.solve(cross.T).T).sum(dim=1)
-    return cross @ regressor.solve(y), (prior - explained).clamp(min=0)
+    solved = regressor.solve(y)
+    means, variances = [], []
+    for rows, own in zip(cross.split(_ROWS), prior.split(_ROWS), strict=True):
+        part = rows.to(solved)
+        explained = (part * regressor.solve(part.T).T).sum(dim=1)
+        means.append(part @ solved)
+        variances.append((own.to(solved) - explained).clamp(min=0))
+    return torch.cat(means), torch.cat(variances)
 
 
 def ensemble_limit(
@@ -106,9 +141,17 @@ def ensemble_limit(
     ``cross (m, n)`` the tangent kernel of test against training samples, ``nngp (n, n)`` and
     ``nngp_cross (m, n)`` the NNGP of training samples and of test against them, ``prior (m,)`` that
     of each test sample with itself, ``y (n, classes)``; gives ``(m, classes)`` and ``(m,)``, at
-    least 0.
+    least 0, in the factor's dtype.
     """
-    weights = regressor.solve(cross.T).T
-    variance = prior - 2 * (weights * nngp_cross).sum(dim=1)
-    variance = variance + ((weights @ nngp) * weights).sum(dim=1)
-    return cross @ regressor.solve(y), variance.clamp(min=0)
+    solved = regressor.solve(y)
+    nngp = nngp.to(solved)
+    means, variances = [], []
+    three = (cross.split(_ROWS), nngp_cross.split(_ROWS), prior.split(_ROWS))
+    for rows, starts, own in zip(*three, strict=True):
+        part = rows.to(solved)
+        weights = regressor.solve(part.T).T
+        variance = own.to(solved) - 2 * (weights * starts.to(solved)).sum(dim=1)
+        variance = variance + ((weights @ nngp) * weights).sum(dim=1)
+        means.append(part @ solved)
+        variances.append(variance.clamp(min=0))
+    return torch.cat(means), torch.cat(variances)

@@ -1,26 +1,30 @@
 """What flows through an infinitely wide network: covariances of pairs of inputs, and where.
 
-A pair of inputs ``(x, x')`` may come in copies, ``T`` of ``x`` and ``G`` of ``x'`` (1 and 1 but for
-group networks, where a copy is an input moved by the group). Of each pair of copies the state holds
-the NNGP ``K`` and the tangent kernel ``Theta`` in one of four layouts:
+A block of pairs has ``T`` inputs on its left and ``G`` on its right: samples, and of each sample
+its copies (1 but for group networks, where a copy is the sample moved by an element). Of each of
+the ``T x G`` pairs the state holds the NNGP ``K`` and the tangent kernel ``Theta``, in one of four
+layouts; a first axis counts blocks that are worked on together:
 
-    flat       ``(pairs, T, G)``                          no positions
-    diagonal   ``(pairs, T, G, h, w)``                    the same position p in both
-    pairs      ``(pairs, T, G, h, h', w, w')``            all positions p = (h, w), q = (h', w')
-    displaced  ``(pairs, T, G, h, w, h' - h, w' - w)``    all, by p and q - p on the torus
-
-and of each copy the variances ``K(x, x)`` at each position, ``(pairs, T, h, w)`` and
-``(pairs, G, h, w)``: an activation needs no more. Copies ``T`` are the first of ``G``.
+    flat       ``(blocks, T, G)``                          no positions
+    diagonal   ``(blocks, T, G, h, w)``                    the same position p in both
+    pairs      ``(blocks, T, h, w, G, h', w')``            all positions p = (h, w), q = (h', w')
+    displaced  ``(blocks, T, h, w, G, h' - h, w' - w)``    all, by p and q - p on the torus
 
 In the last layout a circular convolution leaves ``q - p`` alone: it sums along ``h`` and along
-``w``, all displacements in one stretch of memory, and different ones meet when they are pooled.
+``w``, all of ``(G, q - p)`` in one stretch of memory; different displacements meet when they are
+pooled.
+
+Activations ask for variances ``K(x, x)`` at each position. They are those of single inputs: they
+are computed before, for all inputs, by the same layers (``own``), and noted in the order in which
+layers ask for them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -28,135 +32,205 @@ from torch import Tensor
 from geocore.groups.finite import PlanarGroup
 from geocore.kernels.dual import Variances
 
-__all__ = ["KernelState", "Layout", "PooledVariances", "displaced", "left_displaced"]
+__all__ = ["KernelState", "Layout", "Side", "displaced"]
 
 Layout = Literal["flat", "diagonal", "pairs", "displaced"]
+Rows = tuple[int, int]
+
+_RANGE = 2.0**20  # how far the scale may go from 1: squares of what is held stay in float32
 
 
-@dataclass
-class PooledVariances:
-    """The variances behind each pooling, which mixes positions and so needs more than variances.
+@dataclass(frozen=True)
+class Side:
+    """Inputs of one side, ``(n, copies, channels, ...)``, and their notes, ``(n, copies, h, w)``.
 
-    They are read off the network's kernel of an input with itself (``own``), which comes first and
-    notes them in order; the kernel of two inputs then takes them, in that order, from ``left`` and
-    ``right``. With ``wanted`` false nothing behind a pooling asks for variances: there are none.
+    A note is the variance that a layer asks for, over the state's ``scale``.
+    Behind a pooling over
+    the group there is one copy.
     """
 
-    own: bool = False
-    wanted: bool = True
-    left: list[Tensor] = field(default_factory=list)
-    right: list[Tensor] = field(default_factory=list)
-    taken: int = 0
+    inputs: Tensor
+    notes: list[Tensor]
+    each: int = 1
+    """Copies of a sample among the inputs; they stand together."""
+    laid: dict[tuple[str, int], Tensor] = field(default_factory=dict)
+    """What ``displaced`` has laid out, for the next block with the same side."""
 
-    def next(self, state: KernelState) -> KernelState:
-        """The pooled ``state`` with its variances."""
-        if self.own:
-            own = state.diagonal()
-            self.left.append(own)
-            return replace(state, left=own, right=own)
-        if not self.wanted:
-            return replace(state, left=None, right=None)
-        left, right = self.left[self.taken], self.right[self.taken]
-        self.taken += 1
-        return replace(state, left=left[:, : state.nngp.shape[1]], right=right)
+    def some(self, which: slice, copies: int) -> Side:
+        """Of some samples the first ``copies`` alone."""
+        return Side(self.inputs[which, :copies], [n[which, :copies] for n in self.notes], copies)
+
+    def block(self, which: slice, copies: int) -> Side:
+        """The same as one side of one block, ``(1, samples copies, ...)``."""
+        one = [
+            part[which, :copies].reshape(1, -1, *part.shape[2:])
+            for part in (self.inputs, *self.notes)
+        ]
+        return Side(one[0], one[1:], copies)
+
+    def displaced(self, kind: str, place: int, small: Tensor, rows: Rows) -> Tensor:
+        """``displaced(small, rows)``; one with all rows is kept under its name."""
+        if rows[1] < small.shape[-2]:
+            return displaced(small, rows)
+        if (kind, place) not in self.laid:
+            self.laid[kind, place] = displaced(small)
+        return self.laid[kind, place]
 
 
 @dataclass(frozen=True)
 class KernelState:
-    """``K`` and ``Theta`` of pairs of inputs in one layout; see the module's text.
+    """``K`` and ``Theta`` of blocks of pairs in one layout; see the module's text.
 
-    ``ntk`` is ``None`` as long as it is 0: before the first weights. ``left`` and ``right`` are
-    ``None`` where nothing needs them any more. Tensors are shared between states: a layer makes
-    new ones. ``group`` is that of the copies. ``rows`` are the first and the count of the
-    displacements ``h' - h`` that are held, ``None`` for all.
+    All of ``K``, ``Theta`` and the variances are ``scale`` times what is held: factors that a layer
+    brings need no pass over the entries. ``ntk`` is ``None`` as long as it is 0: before the first
+    weights. Tensors are shared between states: a layer makes new ones.
+
+    With ``own`` the state is of inputs with themselves, and notes their variances
+    ``(n, copies, h, w)`` as layers ask for them; ``nngp`` is ``None`` where nothing else is wanted.
+    ``group`` is that of the copies. ``rows`` are the first and the count of the displacements
+    ``h' - h`` that are held.
     """
 
-    nngp: Tensor
+    nngp: Tensor | None
     ntk: Tensor | None
-    left: Tensor | None
-    right: Tensor | None
     layout: Layout
-    pooled: PooledVariances
+    left: Side
+    right: Side
+    scale: float = 1.0
+    taken: int = 0
+    own: Tensor | None = None
+    noted: list[Tensor] | None = None
     group: PlanarGroup | None = None
-    rows: tuple[int, int] | None = None
+    rows: Rows = (0, 0)
+
+    def but(self, **changes: Any) -> KernelState:
+        """As ``dataclasses.replace``, in a fifth of the time: small kernels are many steps."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, **changes)
+        return other
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the maps."""
-        shape = self.nngp.shape
-        if self.layout == "pairs":
-            return shape[3], shape[5]
-        return shape[3], shape[4]
+        held = self.own if self.nngp is None else self.nngp
+        if held is None:
+            raise RuntimeError("the state holds nothing; expected covariances or variances")
+        first = 3 if self.layout == "diagonal" and held is self.nngp else 2
+        return held.shape[first], held.shape[first + 1]
 
-    @property
-    def variances(self) -> Variances:
-        """Both variances and how they broadcast against the covariances."""
-        if self.left is None or self.right is None:
-            raise RuntimeError("the plan of the network has dropped variances that a layer needs")
+    def ask(self) -> tuple[Variances | None, KernelState]:
+        """The variances that are next, over ``scale``, and the state that will ask for those after.
+
+        ``None`` where there are no covariances that need them.
+        """
+        place = self.taken
+        after = self.but(taken=place + 1)
+        if self.noted is None:
+            left, right = self.left.notes[place], self.right.notes[place]
+        else:
+            if self.own is None:
+                raise RuntimeError("the plan of the network has dropped variances that it needs")
+            self.noted.append(self.own)
+            left = right = self.own
+        if self.nngp is None:
+            return None, after
+        spread: Callable[[Tensor], Tensor]
         if self.layout == "displaced":
-            return Variances(
-                self.left, self.right, left_displaced, partial(displaced, rows=self.rows)
-            )
-        views = partial(_left, self.layout), partial(_right, self.layout)
-        return Variances(self.left, self.right, *views)
+            spread = partial(displaced, rows=self.rows)
+            whole = self.right.displaced("note", place, right, self.rows)
+            return Variances(left, right, _left, spread, whole), after
+        if self.layout == "pairs":
+            return Variances(left, right, _left, _right), after
+        return Variances(left, right, lambda a: a[:, :, None], lambda b: b[:, None]), after
+
+    def mapped(
+        self, covariance: Callable[[Tensor], Tensor], variance: Callable[[Tensor], Tensor]
+    ) -> KernelState:
+        """The state with a function of each covariance, and one of each variance."""
+        nngp = None if self.nngp is None else covariance(self.nngp)
+        ntk = nngp if self.ntk is self.nngp else None if self.ntk is None else covariance(self.ntk)
+        own = None if self.own is None else variance(self.own)
+        return self.but(nngp=nngp, ntk=ntk, own=own)
+
+    def weighted(self, square: float, shift: float) -> KernelState:
+        """``K <- s^2 K + b^2`` and ``Theta <- K_new + s^2 Theta``: weights and biases."""
+        state = self.scaled(self.scale * square)
+        nngp, ntk, own = state.nngp, state.ntk, state.own
+        if shift:
+            nngp = None if nngp is None else nngp + shift / state.scale
+            own = None if own is None else own + shift / state.scale
+        if nngp is not None:
+            ntk = nngp if ntk is None else ntk + nngp
+        return state.but(nngp=nngp, ntk=ntk, own=own)
+
+    def scaled(self, scale: float) -> KernelState:
+        """With another ``scale``: the kernels change by it. One that is far from 1 is applied."""
+        if 1 / _RANGE < scale < _RANGE:
+            return self.but(scale=scale)
+        return self.but(scale=scale).applied()
+
+    def applied(self) -> KernelState:
+        """The same kernels, with ``scale`` 1."""
+        if self.scale == 1:
+            return self
+        return self.mapped(*[lambda k: k * self.scale] * 2).but(scale=1.0)
+
+    def pooled(self) -> KernelState:
+        """Behind a pooling, which mixes positions, variances are read off the covariances."""
+        if self.noted is None:
+            return self
+        return self.but(own=None if self.nngp is None else self.diagonal())
 
     def as_pairs(self) -> KernelState:
         """The same covariances in the layout ``pairs``, of ``displaced`` ones."""
         if self.layout != "displaced":
             return self
-        ntk = None if self.ntk is None else _to_pairs(self.ntk)
-        return replace(self, nngp=_to_pairs(self.nngp), ntk=ntk, layout="pairs")
+        return self.mapped(_to_pairs, lambda v: v).but(layout="pairs")
 
     def diagonal(self) -> Tensor:
-        """``K`` of each copy with itself, the same position in both: ``(pairs, T, h, w)``.
+        """``K`` of each copy with itself, the same position in both: ``(blocks, T, h, w)``.
 
         For states of inputs with themselves, whose copies are the same on both sides.
         """
-        same = self.nngp.diagonal(dim1=1, dim2=2).movedim(-1, 1)
+        if self.nngp is None:
+            raise RuntimeError("the state holds no covariances; expected some")
+        if self.layout in ("flat", "diagonal"):
+            return self.nngp.diagonal(dim1=1, dim2=2).movedim(-1, 1).contiguous()
+        same = self.nngp.diagonal(dim1=1, dim2=4)  # (blocks, h, w, h', w', T)
         if self.layout == "displaced":
-            return same[..., 0, 0].contiguous()
-        if self.layout == "pairs":
-            same = same.diagonal(dim1=2, dim2=3).diagonal(dim1=2, dim2=3)
+            return same[:, :, :, 0, 0].movedim(-1, 1).contiguous()
+        same = same.diagonal(dim1=1, dim2=3).diagonal(dim1=1, dim2=2)  # (blocks, T, h, w)
         return same.contiguous()
 
 
-def _left(layout: Layout, small: Tensor) -> Tensor:
-    """``(pairs, T, h, w)`` along the axes of the covariance."""
-    if layout in ("flat", "diagonal"):
-        return small[:, :, None]
-    return small[:, :, None, :, None, :, None]
+def _left(small: Tensor) -> Tensor:
+    """``(blocks, T, h, w)`` along ``(blocks, T, h, w, G, ., .)``."""
+    return small[..., None, None, None]
 
 
-def left_displaced(small: Tensor) -> Tensor:
-    """``(pairs, T, h, w)`` along ``(pairs, T, G, h, w, dh, dw)``: a view."""
-    return small[:, :, None, :, :, None, None]
+def _right(small: Tensor) -> Tensor:
+    """``(blocks, G, h', w')`` along ``(blocks, T, h, w, G, h', w')``."""
+    return small[:, None, None, None]
 
 
-def _right(layout: Layout, small: Tensor) -> Tensor:
-    """``(pairs, G, h', w')`` along the axes of the covariance."""
-    if layout in ("flat", "diagonal"):
-        return small[:, None]
-    return small[:, None, :, None, :, None, :]
-
-
-def displaced(small: Tensor, rows: tuple[int, int] | None = None) -> Tensor:
-    """``(pairs, G, h', w')`` at ``q = p + d``: a view of the map laid twice along both axes.
+def displaced(small: Tensor, rows: Rows | None = None) -> Tensor:
+    """``(blocks, G, h', w')`` at ``q = p + d``: ``(blocks, 1, h, w, G, dh, dw)``.
 
     ``rows`` are the first and the count of the displacements along ``h``, all by default.
     """
     height, width = small.shape[-2:]
     twice = torch.cat([small, small], dim=-1)
-    twice = torch.cat([twice, twice], dim=-2).contiguous()
-    pairs, copies, row = twice.stride(0), twice.stride(1), twice.stride(2)
-    shape = (small.shape[0], 1, small.shape[1], height, width, height, width)
-    every = twice.as_strided(shape, (pairs, 0, copies, row, 1, row, 1))
-    return every if rows is None else every.narrow(5, *rows)
+    twice = torch.cat([twice, twice], dim=-2)
+    blocks, copies, row, _ = twice.stride()
+    shape = (small.shape[0], 1, height, width, small.shape[1], height, width)
+    every = twice.as_strided(shape, (blocks, 0, row, 1, copies, row, 1))
+    return (every if rows is None else every.narrow(5, *rows)).contiguous()
 
 
 def _to_pairs(k: Tensor) -> Tensor:
-    height, width = k.shape[3], k.shape[4]
+    height, width = k.shape[2], k.shape[3]
     h, w = torch.arange(height, device=k.device), torch.arange(width, device=k.device)
     dh = (h[None, :] - h[:, None]) % height  # [h, h']
     dw = (w[None, :] - w[:, None]) % width
-    k = k.transpose(4, 5)[:, :, :, h[:, None], dh]  # (..., h, h', w, dw)
-    return k[..., w[:, None], dw]
+    k = k.permute(0, 1, 4, 2, 5, 3, 6)[:, :, :, h[:, None], dh]  # (..., h, h', w, dw)
+    return k[..., w[:, None], dw].permute(0, 1, 3, 5, 2, 4, 6).contiguous()

@@ -18,6 +18,8 @@ __all__ = ["Padding", "output_size", "padding_amounts", "window_sum"]
 
 Padding = Literal["valid", "same", "circular"]
 
+_SMALL = 2**15  # entries: an operation on fewer takes less time than it takes to start it
+
 
 def output_size(size: int, taps: int, stride: int, padding: Padding) -> int:
     """``ceil(size / stride)``, of ``size - taps + 1`` places where the padding is ``valid``.
@@ -53,6 +55,10 @@ def window_sum(
     """
     size = x.shape[axes[0]]
     before, after = padding_amounts(size, taps, stride, padding)
+    if stride == 1 and 1 < taps <= size and padding == "circular" and len(axes) == 1:
+        return _ring_sum(x, axes[0], taps, before)
+    if stride == 1 and taps > 1 and padding == "same" and after < size:
+        return _open_sum(x, axes, taps, before)
     count = output_size(size, taps, stride, padding)
     if before or after:
         if padding == "circular":
@@ -74,6 +80,38 @@ def window_sum(
     total = parts[0] + parts[1] if taps > 1 else parts[0].clone()
     for part in parts[2:]:
         total += part
+    return total
+
+
+def _ring_sum(x: Tensor, axis: int, taps: int, before: int) -> Tensor:
+    """The sum on the torus, in the same order whatever the size: the same to the last bit."""
+    size = x.shape[axis]
+    others = [offset for offset in range(-before, taps - before) if offset not in (0, 1)]
+    if x.numel() < _SMALL:  # fewer operations, more copies
+        total = x + torch.roll(x, -1, axis)
+        for offset in others:
+            total += torch.roll(x, -offset, axis)
+        return total
+    total, last = torch.empty_like(x), size - 1
+    torch.add(x.narrow(axis, 0, last), x.narrow(axis, 1, last), out=total.narrow(axis, 0, last))
+    torch.add(x.narrow(axis, last, 1), x.narrow(axis, 0, 1), out=total.narrow(axis, last, 1))
+    for offset in others:
+        on = offset % size
+        total.narrow(axis, 0, size - on).add_(x.narrow(axis, on, size - on))
+        total.narrow(axis, size - on, on).add_(x.narrow(axis, 0, on))
+    return total
+
+
+def _open_sum(x: Tensor, axes: Sequence[int], taps: int, before: int) -> Tensor:
+    """The sum with zeros outside: no pixel is copied for them."""
+    size, total = x.shape[axes[0]], x.clone(memory_format=torch.contiguous_format)
+    for offset in range(-before, taps - before):
+        if offset:
+            here, there = total, x
+            for axis in axes:
+                here = here.narrow(axis, max(-offset, 0), size - abs(offset))
+                there = there.narrow(axis, max(offset, 0), size - abs(offset))
+            here.add_(there)
     return total
 
 

@@ -2,20 +2,12 @@
 
 That is ``python -m geocore.pipeline.approximating_chain``.
 
-The request is a line of JSON on standard input. Answers are lines of JSON on standard output:
-``{"told"}`` now and then, at the end ``{"done"}`` or ``{"error"}``. When standard input ends,
-whoever asked is gone, and so is the process.
+How it is asked and answers: ``geocore.ensembles.conversation``.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
 import sys
-import threading
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,19 +16,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-import geocore
+from geocore.ensembles.conversation import Say, ask, opened, serve
 from geocore.ensembles.hmc import Nuts, Told, sample_posterior
 from geocore.ensembles.hmc_networks import BayesianNetwork
 from geocore.ensembles.hmc_posterior import save_posterior
-from geocore.errors import UserError
 from geocore.pipeline.approximating_members import Architecture
 
 __all__ = ["Chain", "draw_apart", "draw_here"]
 
-_HOME = Path(geocore.__file__).parents[1]
 _SAMPLES = "samples.safetensors"
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -106,65 +94,26 @@ def draw_apart(folder: Path, chain: Chain, x: Tensor, y: Tensor, threads: int, s
     samples = folder / _SAMPLES
     save_file({"x": x.contiguous(), "y": y.contiguous()}, samples)
     request = {"folder": str(folder.resolve()), "chain": asdict(chain), "threads": threads}
-    path = os.pathsep.join([str(_HOME), *filter(None, [os.environ.get("PYTHONPATH")])])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "geocore.pipeline.approximating_chain"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-    )
-    assert process.stdin is not None and process.stdout is not None  # both are pipes
     try:
-        process.stdin.write(json.dumps(request) + "\n")
-        process.stdin.flush()
-        for line in process.stdout:
-            answer = json.loads(line)
-            if "error" in answer:
-                raise UserError(*answer["error"])
-            if "done" in answer:
-                break
-            say(answer["told"])
-        else:
-            raise RuntimeError(f"a chain's process ended with code {process.wait()}")
+        with opened("geocore.pipeline.approximating_chain") as process:
+            ask(process, request, say, "a chain's process")
     finally:
-        process.kill()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
         samples.unlink()
 
 
 def main() -> int:
     """Draw what the request asks for; the exit code of a user's mistake is 2."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever asked
-    request = json.loads(sys.stdin.readline())
-    threading.Thread(target=_watch, daemon=True).start()
+    return serve(_draw)
+
+
+def _draw(request: dict[str, Any], say: Say) -> None:
     folder, about, threads = Path(request["folder"]), request["chain"], request["threads"]
     drawn = about.pop("architecture")
     drawn["widths"] = tuple(drawn["widths"])
     chain = Chain(architecture=Architecture(**drawn), **about)
     tensors = load_file(folder / _SAMPLES)
     torch.set_num_threads(max(1, threads))
-    try:
-        draw_here(folder, chain, tensors["x"], tensors["y"], threads, lambda w: _answer(told=w))
-    except UserError as error:
-        _answer(error=list(error.lines))
-        return error.exit_code
-    _answer(done=True)
-    return 0
-
-
-def _answer(**values: Any) -> None:
-    sys.stdout.write(json.dumps(values) + "\n")
-    sys.stdout.flush()
-
-
-def _watch() -> None:
-    """End this process once the other end of standard input is closed."""
-    while os.read(0, 4096):
-        pass
-    os._exit(1)
+    draw_here(folder, chain, tensors["x"], tensors["y"], threads, say)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from geocore.ensembles.engine import Samples, start_ensemble, train_ensemble
 from geocore.ensembles.ensemble_state import EnsembleState, read_ensemble, write_ensemble
 from geocore.ensembles.losses import CrossEntropy
-from geocore.ensembles.noise import Noise
 from geocore.ensembles.plan import Plan
+from geocore.ensembles.predicting import predict_members as passes
 from geocore.ensembles.programs import program
 from geocore.ensembles.stack import Stack
 from geocore.measure.mixture_batch import RunningMixture
@@ -158,17 +158,13 @@ def predict_members(
     running = program(Stack(trained, recipe.seeds, device))
     found: dict[str, Tensor] = {}
     for name, inputs in asked.items():
-        noise = None
-        if running.stochastic:
-            noise = Noise(recipe.seeds, "prediction", _AT_ONCE, running.stochastic)
+        unlabelled = torch.zeros(len(inputs), dtype=torch.int64, device=device)
+        samples = Samples(inputs.to(device), unlabelled)
         mixture = RunningMixture(len(inputs), recipe.architecture.classes)
-        for members in running.blocks(_AT_ONCE):
-            for step, x in enumerate(inputs.split(_AT_ONCE)):
-                drawn = None if noise is None else noise.stacked(members, step, len(x)).to(device)
-                outputs = running.outputs(members, x.to(device), drawn).double().cpu()
-                for one in outputs.log_softmax(dim=-1):
-                    unlabelled = torch.zeros(len(x), dtype=torch.int64)
-                    mixture.add(one, unlabelled, step * _AT_ONCE)
+        for predicted in passes(running, samples, _AT_ONCE):
+            outputs = predicted.outputs.double().cpu()
+            for one in outputs.log_softmax(dim=-1):
+                mixture.add(one, predicted.targets.cpu(), int(predicted.samples[0]))
         batch = mixture.batch()
         found[f"{name}.log_q"] = batch.log_probabilities
         found[f"{name}.expected_entropy"] = batch.expected_entropy

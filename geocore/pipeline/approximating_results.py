@@ -79,7 +79,7 @@ def rows_of(told: Told) -> list[Row]:
     """A row for each group of inputs and each ensemble, the reference, and chain to chain."""
     rows: list[Row] = []
     for name, group in told.task.groups.items():
-        labels = group.labels
+        labels = group.truth
         posterior = None
         if told.chains is not None:
             chains = [chain.at(group.chosen) for chain in told.chains[group.asked]]
@@ -159,8 +159,8 @@ def _curves(told: Told, rows: Sequence[Row]) -> dict[str, list[Curve]]:
     """What is drawn over the groups: a curve a kind, and the reference's or chain to chain."""
     wanted = ["entropy", "mutual_information", "total_variation"]
     if told.chains is None:
-        labelled = any(group.labels is not None for group in told.task.groups.values())
-        wanted = ["nll", "ece"] if labelled else ["mean_entropy", "mean_mutual_information"]
+        doubt = ["mean_entropy", "mean_mutual_information"]
+        wanted = ["nll", "ece"] if told.task.map is None else doubt
     if any(group.outside for group in told.task.groups.values()):
         wanted.append("auroc_entropy")
     found = {}

@@ -51,6 +51,13 @@ class Group:
     labels: Tensor | None = None
     outside: bool = False
 
+    @property
+    def truth(self) -> Tensor | None:
+        """The labels of its own inputs."""
+        if self.labels is None or self.chosen is None:
+            return self.labels
+        return self.labels[self.chosen]
+
 
 @dataclass(frozen=True)
 class Task:
@@ -95,20 +102,23 @@ def toy_task(params: ToyParams) -> Task:
     """``y = [||x|| >= 2.4]`` of points uniform in ``[0, 3] x [-3, 3]``; shells about that box.
 
     Asked is a lattice over the box and all shells, ``plane``. Its points in the box are shell 0,
-    those no further than ``k`` and further than ``k - 1`` from it shell ``k``. Source:
-    arXiv:2212.08123, section 4.
+    those no further than ``k`` and further than ``k - 1`` from it shell ``k``. Shell 0 alone has
+    labels: there it can be told how well was learned. Source: arXiv:2212.08123, section 4.
     """
     generator = generator_of(_TOY, params.seed)
     low, high = (torch.tensor(corner) for corner in _BOX)
     x = torch.rand(params.points, 2, generator=generator) * (high - low) + low
     y = (x.norm(dim=1) >= _RADIUS).long()
     plane, rows = lattice(params.shells, params.spacing)
-    shells = shell_of(plane)
+    shells, truth = shell_of(plane), (plane.norm(dim=1) >= _RADIUS).long()
     return Task(
         samples=Samples(x, y),
         architecture=Architecture("mlp", (2, *params.hidden, 2)),
         asked={"plane": plane},
-        groups={f"shell_{k}": Group("plane", shells == k) for k in range(params.shells + 1)},
+        groups={
+            f"shell_{k}": Group("plane", shells == k, truth if k == 0 else None)
+            for k in range(params.shells + 1)
+        },
         map=(rows, len(plane) // rows),
     )
 

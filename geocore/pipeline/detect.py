@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from geocore.config.detect import DetectParams
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
-from geocore.runs.digest import digest_path
+from geocore.pipeline.written import files_whole
 
 __all__ = ["STAGE"]
 
@@ -25,13 +25,6 @@ def write(job: Job, manifest: Manifest) -> None:
     del job, manifest
 
 
-def whole(job: Job, manifest: Manifest) -> bool:
-    """Whether all lies there as it was written."""
-    files: dict[str, str] = manifest["files"]
-    paths = [job.output(port) for port in job.stage.gives]
-    return all(path.exists() and digest_path(path) == files[path.name] for path in paths)
-
-
 STAGE = Stage(
     name="detect",
     summary="how well detectors find on turned canvases what they learned on upright ones",
@@ -44,5 +37,5 @@ STAGE = Stage(
     code=("geocore.pipeline.detect_learning",),
     make=make,
     write=write,
-    whole=whole,
+    whole=files_whole,
 )

@@ -16,13 +16,21 @@ from torch import Tensor
 from geocore.kernels.regression import Regressor
 from geocore.measure.classification import nll
 from geocore.measure.uncertainty import entropy
-from geocore.pipeline.kernel_blocks import Kernels
 from geocore.pipeline.predictions import Predictions, finite
 from geocore.pipeline.stage import Manifest
 from geocore.runs.atomic import write_json
 from geocore.runs.digest import digest_file
 
-__all__ = ["RegressedSplit", "Regression", "write_results"]
+__all__ = ["RegressedSplit", "Regression", "SplitKernels", "write_results"]
+
+
+@dataclass(frozen=True)
+class SplitKernels:
+    """``nngp`` and ``ntk (rows, columns)``, and the NNGP of each row with itself, ``(rows,)``."""
+
+    nngp: Tensor
+    ntk: Tensor
+    diagonal: Tensor
 
 
 @dataclass(frozen=True)
@@ -80,8 +88,8 @@ class Regression:
 def write_results(
     folder: Path,
     regressions: Sequence[Regression],
-    gram: Kernels,
-    crosses: Mapping[str, Kernels],
+    gram: SplitKernels,
+    crosses: Mapping[str, SplitKernels],
     subset: tuple[Tensor, Tensor],
     training: int,
 ) -> Manifest:
@@ -135,7 +143,7 @@ def _lists(values: Tensor) -> pa.FixedSizeListArray:
     return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1).numpy()), values.shape[1])
 
 
-def _named(gram: Kernels, crosses: Mapping[str, Kernels]) -> dict[str, Tensor]:
+def _named(gram: SplitKernels, crosses: Mapping[str, SplitKernels]) -> dict[str, Tensor]:
     """``nngp.train``, ``ntk.val``, ...: rows of the split, columns of the subset."""
     return {
         f"{name}.{split}": values

@@ -6,23 +6,36 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from geocore.config.ntk import NtkParams
-from geocore.config.runtime import RuntimeParams
 from geocore.data.table import Table
 from geocore.data.tabletype import TableType
 from geocore.errors import UserError
-from geocore.kernels.block import BlockKernel
-from geocore.kernels.network import Architecture
+from geocore.kernels.network import (
+    dense_inputs,
+    dense_network,
+    healpix_inputs,
+    healpix_network,
+)
+from geocore.kernels.protocol import PairKernel
 from geocore.kernels.regression import Regressor, ensemble_limit, posterior, targets
+from geocore.kernels.stax import NeuralTangentsKernel
 from geocore.kernels.subset import stratified_order
 from geocore.measure.temperature import fit_temperature
-from geocore.pipeline.kernel_blocks import Batches, BlockedKernel, Kernels
-from geocore.pipeline.kernel_results import RegressedSplit, Regression, write_results
+from geocore.pipeline.kernel_blocks import StoredKernels
+from geocore.pipeline.kernel_cost import KernelTask
+from geocore.pipeline.kernel_results import (
+    RegressedSplit,
+    Regression,
+    SplitKernels,
+    write_results,
+)
 from geocore.pipeline.stage import Job, Manifest
+from geocore.pipeline.types import labelled_maps
 from geocore.train.feed import Feed, table_feed
 
-__all__ = ["kernel_twin"]
+__all__ = ["kernel_twin", "planned_kernels"]
 
 _HELD_OUT = ("val", "test")
 
@@ -37,6 +50,27 @@ def kernel_twin(job: Job, folder: Path, wanted: TableType) -> Manifest:
     coarse for the network, and a kernel that has no regression.
     """
     params = job.section(NtkParams)
+    feeds, table = _opened(job, wanted)
+    classes = table.info.classes
+    chosen, inputs = _inputs(job, feeds)
+    gram, crosses, parts = _kernels(job, inputs)
+    labels = feeds["train"].labels[chosen]
+    regressions = [
+        _regress(name, params.ridge, len(classes), labels, gram, crosses, feeds)
+        for name in ("nngp", "ntk")
+    ]
+    subset = (feeds["train"].ids[chosen], labels)
+    written = write_results(folder, regressions, gram, crosses, subset, len(feeds["train"]))
+    return {**written, "parts": parts}
+
+
+def planned_kernels(job: Job) -> list[KernelTask]:
+    """What the stage would compute, for an estimate; raises what ``kernel_twin`` does."""
+    feeds, _ = _opened(job, labelled_maps(job.sections))
+    return _planned(job, _inputs(job, feeds)[1])
+
+
+def _opened(job: Job, wanted: TableType) -> tuple[dict[str, Feed], Table]:
     table = Table.open(job.input("healpix"), wanted, verify=True)
     table.require_finite()
     where, classes = job.stage.takes["healpix"].path, table.info.classes
@@ -47,18 +81,16 @@ def kernel_twin(job: Job, folder: Path, wanted: TableType) -> Manifest:
     for feed in feeds.values():
         feed.require_classes(len(classes), where)
     _require_fit(job, len(feeds["train"]), table.info.type, where)
+    return feeds, table
 
+
+def _inputs(job: Job, feeds: Mapping[str, Feed]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Which training samples are learned from, and the maps ``(n, pixels, channels)`` a split."""
+    params = job.section(NtkParams)
     order = stratified_order(feeds["train"].labels.numpy(), params.seed)
     chosen = torch.from_numpy(order[: params.subset])
-    gram, crosses, parts = _kernels(job, feeds, chosen)
-    labels = feeds["train"].labels[chosen]
-    regressions = [
-        _regress(name, params.ridge, len(classes), labels, gram, crosses, feeds)
-        for name in ("nngp", "ntk")
-    ]
-    subset = (feeds["train"].ids[chosen], labels)
-    written = write_results(folder, regressions, gram, crosses, subset, len(feeds["train"]))
-    return {**written, "parts": parts}
+    places = {split: torch.arange(len(feeds[split])) for split in _HELD_OUT} | {"train": chosen}
+    return chosen, {split: feeds[split](place)[0] for split, place in places.items()}
 
 
 def _require_fit(job: Job, training: int, kind: TableType, where: str) -> None:
@@ -77,38 +109,54 @@ def _require_fit(job: Job, training: int, kind: TableType, where: str) -> None:
         )
 
 
-def _kernels(
-    job: Job, feeds: Mapping[str, Feed], chosen: torch.Tensor
-) -> tuple[Kernels, dict[str, Kernels], list[str]]:
-    """Of the chosen training samples, of each held-out split with them, and the blocks' keys."""
+def _planned(job: Job, inputs: Mapping[str, Tensor]) -> list[KernelTask]:
+    """The kernels of the stage, of ``inputs`` (``train`` and each held-out split) as maps."""
     params = job.section(NtkParams)
-    architecture = Architecture(
-        params.network, params.depth, params.activation, params.weight_std, params.bias_std
-    )
-    # A batch is filled up to its size, so none larger than what there is.
-    size = min(params.block, max(len(chosen), *(len(feeds[split]) for split in _HELD_OUT)))
-    training = Batches(feeds["train"], chosen, size, architecture)
-    held_out = {
-        split: Batches(feeds[split], torch.arange(len(feeds[split])), size, architecture)
-        for split in _HELD_OUT
+    stds = {"weight_std": params.weight_std, "bias_std": params.bias_std}
+    build = dense_network if params.network == "dense" else healpix_network
+    network = build(params.depth, params.activation, **stds)
+    ready = {
+        split: dense_inputs(maps)
+        if params.network == "dense"
+        else healpix_inputs(maps, params.depth)
+        for split, maps in inputs.items()
     }
-    kernel = BlockKernel(architecture, training[0].shape, job.section(RuntimeParams).threads)
-    total = len(training) * (len(training) + 1) // 2
-    total += len(training) * sum(len(batches) for batches in held_out.values())
-    with job.progress.bar("ntk", total) as bar:
-        blocked = BlockedKernel(job, kernel, bar)
-        gram = blocked.symmetric(training)
-        crosses = {split: blocked.cross(held_out[split], training) for split in _HELD_OUT}
-    return gram, crosses, blocked.parts
+    kernel: PairKernel = network
+    # No batch is larger than what there is to learn from.
+    size = min(params.block, len(ready["train"]))
+    if params.backend == "neural_tangents":
+        kernel = NeuralTangentsKernel(network, batch=size)
+    train = ready["train"]
+    crosses = [KernelTask(split, kernel, ready[split], train, size) for split in _HELD_OUT]
+    return [KernelTask("train", kernel, train, None, size), *crosses]
+
+
+def _kernels(
+    job: Job, inputs: Mapping[str, Tensor]
+) -> tuple[SplitKernels, dict[str, SplitKernels], list[str]]:
+    """Of the chosen training samples, of each held-out split with them, and the parts' keys."""
+    gram, *crosses = _planned(job, inputs)
+    tasks = [gram, *crosses]
+    with job.progress.bar("ntk", sum(task.blocks for task in tasks)) as bar:
+        stored = StoredKernels(job, block=gram.block, dtype=gram.dtype, bar=bar)
+        found = {}
+        for task in tasks:
+            if task.columns is None:
+                kernels = stored.symmetric(task.kernel, task.rows, name=task.name)
+            else:
+                kernels = stored.cross(task.kernel, task.rows, task.columns, name=task.name)
+            diagonal = stored.diagonal(task.kernel, task.rows).nngp
+            found[task.name] = SplitKernels(*kernels, diagonal)
+    return found.pop("train"), found, stored.parts
 
 
 def _regress(
     name: str,
     ridge: float,
     classes: int,
-    labels: torch.Tensor,
-    gram: Kernels,
-    crosses: Mapping[str, Kernels],
+    labels: Tensor,
+    gram: SplitKernels,
+    crosses: Mapping[str, SplitKernels],
     feeds: Mapping[str, Feed],
 ) -> Regression:
     y = targets(labels, classes)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from geocore.config.laws import LawsParams
 from geocore.errors import GateError
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
-from geocore.runs.digest import digest_path
+from geocore.pipeline.written import files_whole
 
 __all__ = ["STAGE"]
 
@@ -29,13 +29,6 @@ def write(job: Job, manifest: Manifest) -> None:
         raise GateError(*manifest["broken"])
 
 
-def whole(job: Job, manifest: Manifest) -> bool:
-    """Whether all lies there as it was written."""
-    files: dict[str, str] = manifest["files"]
-    paths = [job.output(port) for port in job.stage.gives]
-    return all(path.exists() and digest_path(path) == files[path.name] for path in paths)
-
-
 STAGE = Stage(
     name="laws",
     summary="how well each construction keeps its law",
@@ -50,5 +43,5 @@ STAGE = Stage(
     libraries=("escnn",),
     make=make,
     write=write,
-    whole=whole,
+    whole=files_whole,
 )

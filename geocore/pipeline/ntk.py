@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from geocore.config.ntk import NtkParams
+from geocore.config.runtime import RuntimeParams
 from geocore.pipeline.piece import copy_outputs, make_piece
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
 from geocore.pipeline.types import labelled_maps
@@ -27,7 +28,7 @@ def write(job: Job, manifest: Manifest) -> None:
 STAGE = Stage(
     name="ntk",
     summary="kernels of the infinitely wide network, and regression with them",
-    sections=(NtkParams,),
+    sections=(NtkParams, RuntimeParams),
     takes={"healpix": Port("data/healpix", "table", type=labelled_maps)},
     gives={
         "predictions": Port("results/ntk/predictions.parquet", "numbers"),

@@ -15,16 +15,17 @@ from geocore.config.orbits import CommonOrbits, OrbitsParams
 from geocore.config.runtime import RuntimeParams
 from geocore.ensembles.seeds import in_chunks, member_seeds
 from geocore.measure.orbit import pulled_back
+from geocore.pipeline.long_part import make_long_part
 from geocore.pipeline.orbit_figures import closed_deviation, measured, sizes
 from geocore.pipeline.orbit_results import Line, OrbitResults, Row, document, draw, table
 from geocore.pipeline.orbit_task import OrbitTask
 from geocore.pipeline.orbit_tasks import task_of
 from geocore.pipeline.orbit_training import closed_answers, member_answers
-from geocore.pipeline.piece import make_part
 from geocore.pipeline.progress import Bar
 from geocore.pipeline.stage import Job, Manifest
 from geocore.runs.atomic import replacing, write_json, write_text
 from geocore.runs.digest import digest_path
+from geocore.runs.slots import Slots
 from geocore.runs.store import Piece
 from geocore.train.device import resolve
 
@@ -105,24 +106,28 @@ def _members_part(
     tell: Callable[[int], None],
 ) -> Piece:
     """The members with those seeds, whatever ensemble they are in."""
-    device = job.section(RuntimeParams).device
+    params, runtime = _params(job), job.section(RuntimeParams)
 
-    def fill(folder: Path) -> None:
-        found = member_answers(task, _params(job), seeds, augmented, resolve(device), tell)
-        save_file({"answers": found}, folder / "answers.safetensors")
+    def answers(slots: Slots) -> Tensor:
+        device, every = resolve(runtime.device), runtime.checkpoint_every
+        return member_answers(
+            task, params, seeds, augmented, device, tell, slots=slots, checkpoint_every=every
+        )
 
-    found = _part(job, "orbits-members", task, fill, device, seeds=list(seeds), augmented=augmented)
-    tell(_params(job).times[-1])
+    about = {"seeds": list(seeds), "augmented": augmented}
+    found = _part(job, "orbits-members", task, answers, runtime.device, about)
+    tell(params.times[-1])
     return found
 
 
 def _closed_part(job: Job, task: OrbitTask, seed: int, tell: Callable[[int], None]) -> Piece:
-    def fill(folder: Path) -> None:
-        found = closed_answers(task, _params(job), seed, tell)
-        save_file({"answers": found}, folder / "answers.safetensors")
+    params, every = _params(job), job.section(RuntimeParams).checkpoint_every
 
-    found = _part(job, "orbits-closed", task, fill, "cpu", seeds=[seed])
-    tell(_params(job).times[-1])
+    def answers(slots: Slots) -> Tensor:
+        return closed_answers(task, params, seed, tell, slots=slots, checkpoint_every=every)
+
+    found = _part(job, "orbits-closed", task, answers, "cpu", {"seeds": [seed]})
+    tell(params.times[-1])
     return found
 
 
@@ -130,17 +135,21 @@ def _part(
     job: Job,
     verb: str,
     task: OrbitTask,
-    fill: Callable[[Path], None],
+    answers: Callable[[Slots], Tensor],
     device: str,
-    **parameters: Any,
+    about: Mapping[str, Any],
 ) -> Piece:
     """The data are an input by their digest, so that code that only makes data trains nothing."""
     told = {k: v for k, v in _params(job).model_dump(mode="json").items() if k not in _APART}
-    return make_part(
+
+    def fill(folder: Path, slots: Slots) -> None:
+        save_file({"answers": answers(slots)}, folder / "answers.safetensors")
+
+    return make_long_part(
         job,
         verb,
         fill,
-        parameters={"orbits": told, **parameters},
+        parameters={"orbits": told, **about},
         inputs={"task": task.digest},
         code=["geocore.pipeline.orbit_training"],
         device=device,

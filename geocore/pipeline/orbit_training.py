@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from geocore.config.orbits import CommonOrbits
 from geocore.ensembles.engine import Augment, Samples, start_ensemble, train_ensemble
-from geocore.ensembles.ensemble_state import EnsembleState
+from geocore.ensembles.ensemble_state import EnsembleState, read_ensemble, write_ensemble
 from geocore.ensembles.losses import CrossEntropy, Loss, SquaredError
 from geocore.ensembles.orbit_closed import OrbitClosed
 from geocore.ensembles.plan import Plan
 from geocore.ensembles.stack import Build
 from geocore.models.stochastic.networks import stochastic_cnn, stochastic_mlp
 from geocore.pipeline.orbit_task import OrbitTask
+from geocore.runs.slots import Slots
 
 __all__ = ["closed_answers", "member_answers", "network"]
 
 Tell = Callable[[int], None]
 """Called with the step after each one."""
+
+_ANSWERS = "answers.safetensors"
 
 
 def network(params: CommonOrbits, shape: Sequence[int], outputs: int, dtype: torch.dtype) -> Build:
@@ -53,12 +58,16 @@ def member_answers(
     augmented: bool,
     device: torch.device,
     tell: Tell = lambda step: None,
+    *,
+    slots: Slots | None = None,
+    checkpoint_every: int = 0,
 ) -> Tensor:
     """What the members of ``seeds`` answer: ``(times, members, elements, questions, outputs)``.
 
     They are trained in float32, each with an order of its own of the samples; ``augmented``: on the
     whole orbits of a batch's samples, so that a step sees as many samples, each ``|G|`` times.
-    The answers lie on the CPU.
+    The answers lie on the CPU. With ``slots`` a checkpoint is left every so many steps, the answers
+    so far in it, and the newest that is there is gone on from.
     """
     build = network(params, task.shape, task.outputs, torch.float32)
     # Of one batch the order is of no account, and all members can share what is read.
@@ -69,11 +78,17 @@ def member_answers(
     else:
         samples = _samples(task.inputs, task.targets, torch.float32, device)
         augment = None
-    return _answers(task, params, state, samples, augment, tell)
+    return _answers(task, params, state, samples, augment, tell, slots, checkpoint_every)
 
 
 def closed_answers(
-    task: OrbitTask, params: CommonOrbits, seed: int, tell: Tell = lambda step: None
+    task: OrbitTask,
+    params: CommonOrbits,
+    seed: int,
+    tell: Tell = lambda step: None,
+    *,
+    slots: Slots | None = None,
+    checkpoint_every: int = 0,
 ) -> Tensor:
     """The same of the orbit-closed ensemble's members, in float64, on the CPU.
 
@@ -103,7 +118,7 @@ def closed_answers(
     )
     state = start_ensemble(closed.member, range(len(closed)), plan)
     samples = _orbit_samples(task, torch.float64, torch.device("cpu"))
-    return _answers(task, params, state, samples, _whole_orbits, tell)
+    return _answers(task, params, state, samples, _whole_orbits, tell, slots, checkpoint_every)
 
 
 def _answers(
@@ -113,10 +128,16 @@ def _answers(
     samples: Samples,
     augment: Augment | None,
     tell: Tell,
+    slots: Slots | None,
+    checkpoint_every: int,
 ) -> Tensor:
     dtype, device = state.stack.weights[0].dtype, state.stack.device
     questions = task.questions.flatten(0, 1).to(device, dtype)
     found: dict[int, Tensor] = {}
+    if slots is not None and (checkpoint := slots.newest()) is not None:
+        read_ensemble(checkpoint.folder, state)
+        kept = load_file(checkpoint.file(_ANSWERS))
+        found = {int(step): answers for step, answers in kept.items()}
 
     def ask(state: EnsembleState) -> None:
         if state.step in params.times and state.step not in found:
@@ -125,8 +146,25 @@ def _answers(
             found[state.step] = torch.cat(answers).unflatten(1, task.questions.shape[:2])
         tell(min(state.step, params.times[-1]))
 
+    def keep(state: EnsembleState) -> None:
+        if slots is not None:
+            slots.save(state.step, fill)
+
+    def fill(folder: Path) -> None:
+        write_ensemble(folder, state)
+        save_file({str(step): answers for step, answers in found.items()}, folder / _ANSWERS)
+
     ask(state)
-    train_ensemble(state, samples, None, _loss(task), augment=augment, on_step=ask)
+    train_ensemble(
+        state,
+        samples,
+        None,
+        _loss(task),
+        augment=augment,
+        checkpoint_every=checkpoint_every,
+        on_checkpoint=keep,  # after the step's answers
+        on_step=ask,
+    )
     return torch.stack([found[step] for step in params.times])
 
 

@@ -12,7 +12,7 @@ from geocore.config.orbits import OrbitsParams
 from geocore.config.runtime import RuntimeParams
 from geocore.errors import GateError
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
-from geocore.runs.digest import digest_path
+from geocore.pipeline.written import files_whole
 
 __all__ = ["STAGE"]
 
@@ -31,13 +31,6 @@ def write(job: Job, manifest: Manifest) -> None:
         raise GateError(*manifest["broken"])
 
 
-def whole(job: Job, manifest: Manifest) -> bool:
-    """Whether all lies there as it was written."""
-    files: dict[str, str] = manifest["files"]
-    paths = [job.output(port) for port in job.stage.gives]
-    return all(path.exists() and digest_path(path) == files[path.name] for path in paths)
-
-
 STAGE = Stage(
     name="orbits",
     summary="how equivariant ensembles become, trained on whole orbits and without",
@@ -51,5 +44,5 @@ STAGE = Stage(
     code=("geocore.pipeline.orbit_measuring",),
     make=make,
     write=write,
-    whole=whole,
+    whole=files_whole,
 )

@@ -11,8 +11,8 @@ from geocore.config.ntk import NtkParams
 from geocore.errors import UserError
 
 GOOD: dict[str, Any] = {
-    "network": "healpix", "depth": 2, "activation": "relu", "weight_std": 1.4, "bias_std": 0.1,
-    "subset": 600, "seed": 0, "block": 100, "ridge": 0.0,
+    "network": "healpix", "backend": "geocore", "depth": 2, "activation": "relu", "weight_std": 1.4,
+    "bias_std": 0.1, "subset": 600, "seed": 0, "block": 100, "ridge": 0.0,
 }  # fmt: skip
 
 
@@ -20,6 +20,7 @@ GOOD: dict[str, Any] = {
     ("key", "value", "told"),
     [
         ("network", "cubic", 'is "cubic"; expected one of dense, healpix'),
+        ("backend", "jax", 'is "jax"; expected one of geocore, neural_tangents'),
         ("depth", 0, "is 0; expected an integer at least 1 and at most 32"),
         ("activation", "tanh", 'is "tanh"; expected one of relu, erf, gelu'),
         ("weight_std", 0.0, "is 0.0; expected a number above 0 and at most 10"),

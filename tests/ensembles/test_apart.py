@@ -90,7 +90,7 @@ def test_a_worker_ends_with_whoever_asked(tmp_path: Path) -> None:
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(json.dumps(request) + "\n")
         process.stdin.flush()
-        assert json.loads(process.stdout.readline())["step"] == 1, "it trains"
+        assert json.loads(process.stdout.readline())["told"][0] == 1, "it trains"
         process.stdin.close()
         assert process.wait(timeout=20) == 1
     finally:

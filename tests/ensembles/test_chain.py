@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -53,6 +55,49 @@ def test_images_are_flattened() -> None:
     assert bare is not None
     with pytest.raises(ValueError, match=r"x has shape \(2, 5, 3, 2, 2\); expected"):
         bare({}, x)
+
+
+IMAGES: list[tuple[nn.Module, ...]] = [
+    (nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 2)),
+    (nn.Identity(), nn.Conv2d(2, 3, 3, padding=1, bias=False), nn.Tanh(), nn.AvgPool2d(2),
+     nn.Sequential(nn.Conv2d(3, 4, 2, stride=2), nn.ReLU()), nn.Flatten(), nn.LayerNorm(4),
+     nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 2)),
+    (nn.MaxPool2d(2), nn.Conv2d(2, 4, 3), nn.Flatten(), nn.Linear(4, 2)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("layers", IMAGES, ids=["plain", "nested", "pooled first"])
+def test_images_are_convolved(layers: tuple[nn.Module, ...]) -> None:
+    def build(seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        model = copy.deepcopy(nn.Sequential(*layers)).double()
+        for p in model.parameters():
+            nn.init.normal_(p)
+        return model
+
+    stack = Stack(build, (1, 2, 3), torch.device("cpu"))
+    x = torch.randn(3, 5, 2, 6, 6, dtype=F64)
+    expected = torch.stack([stack.module(k)(x[k]) for k in range(3)])
+    torch.testing.assert_close(together(stack, x), expected, atol=1e-11, rtol=0)
+    with pytest.raises(ValueError, match=r"x has shape \(3, 5, 72\); expected .* channels, height"):
+        together(stack, x.flatten(2))
+
+
+def test_the_widest_layer_decides_how_many_go_together() -> None:
+    chain = Chain.of(nn.Sequential(*IMAGES[0]))
+    assert chain is not None and chain.widest == 3 * 16  # as the image of 6 x 6 gives
+    chain = Chain.of(nn.Sequential(nn.Linear(4, 9), nn.Linear(9, 2)))
+    assert chain is not None and chain.widest == 9
+
+
+def test_large_convolutions_are_torch_s_own() -> None:
+    def convolving(channels: int, edge: int) -> nn.Module:
+        flat = nn.Linear(channels * edge**2, 2)
+        return nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.Flatten(), flat)
+
+    assert Chain.of(convolving(8, 8)) is not None
+    assert Chain.of(convolving(64, 8)) is None
+    assert Chain.of(convolving(8, 32)) is None
 
 
 def test_one_activation_may_stand_twice() -> None:
@@ -112,6 +157,11 @@ def hooked() -> nn.Module:
         nn.Sequential(nn.LayerNorm((2, 2))),
         nn.Sequential(nn.Softmax(dim=1)),
         nn.Sequential(tied := nn.Linear(2, 2), tied),
+        nn.Sequential(nn.Conv2d(1, 2, 2), nn.ReLU()),
+        nn.Sequential(nn.Conv2d(1, 2, 2), nn.Linear(2, 2), nn.Flatten(), nn.Linear(2, 2)),
+        nn.Sequential(nn.Conv2d(2, 2, 2, groups=2), nn.Flatten(), nn.Linear(2, 2)),
+        nn.Sequential(nn.Conv2d(1, 2, 2), nn.Flatten(), nn.Linear(2, 2), nn.Flatten()),
+        nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(2, 2)),
     ],
     ids=str,
 )

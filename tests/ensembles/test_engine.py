@@ -47,6 +47,14 @@ def convolutional(seed: int) -> nn.Module:
     ).double()
 
 
+def pooled(seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 2), nn.ReLU(),
+        nn.Flatten(), stochastic_mlp((5, 9, 3), "dropout", p=0.3, seed=seed, dtype=F64),
+    ).double()  # fmt: skip
+
+
 def dropping(seed: int) -> nn.Module:
     torch.manual_seed(seed)
     layers = [nn.Linear(4, 9), nn.ReLU(), nn.Dropout(0.3), nn.Linear(9, 3)]
@@ -65,6 +73,7 @@ def stochastic(family: Family) -> Build:
 BUILDS: dict[str, Build] = {
     "chain": plain,
     "convolutional": convolutional,
+    "pooled": pooled,
     "torch dropout": dropping,
     "dropout": stochastic("dropout"),
     "dropconnect": stochastic("dropconnect"),
@@ -154,7 +163,7 @@ def test_company_does_not_matter(name: str) -> None:
     assert several[2].best["val_nll"] == pytest.approx(alone.best["val_nll"], abs=1e-9)
 
 
-@pytest.mark.parametrize("name", ["chain", "dropout"])
+@pytest.mark.parametrize("name", ["chain", "dropout", "pooled"])
 def test_nor_do_many(name: str) -> None:
     several = start_ensemble(BUILDS[name], range(64), PLAN)
     alone = start_ensemble(BUILDS[name], (63,), PLAN)
@@ -162,7 +171,7 @@ def test_nor_do_many(name: str) -> None:
     close(found[0][63].weights, found[1][0].weights, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["chain", "dropout", "dropconnect", "nonparametric"])
+@pytest.mark.parametrize("name", [name for name in BUILDS if name != "torch dropout"])
 def test_a_program_and_a_loop_over_members_agree(name: str) -> None:
     batched = trained(BUILDS[name], (7, 8), strategy="batched")
     one_by_one = trained(BUILDS[name], (7, 8), strategy="one_by_one")
@@ -227,7 +236,7 @@ def test_the_prior_pulls() -> None:
         torch.testing.assert_close(member.weights["0.weight"], expected.mT, atol=1e-9, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["chain", "torch dropout", "dropout"])
+@pytest.mark.parametrize("name", ["chain", "torch dropout", "dropout", "pooled"])
 @pytest.mark.parametrize("stop", [7, 10, 25])
 def test_it_goes_on_to_the_same_bits(name: str, stop: int, tmp_path: Path) -> None:
     plan = Plan(epochs=4, batch_size=10, lr=0.03, weight_decay=0.1, clip_norm=1.0, patience=3)

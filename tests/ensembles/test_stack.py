@@ -88,8 +88,25 @@ def test_the_strategy_follows_the_layers() -> None:
     assert isinstance(program(chain), Batched)
     assert isinstance(program(chain, "one_by_one"), OneByOne)
     assert isinstance(program(Stack(convolution, (0,), CPU)), OneByOne)
+    flat = (nn.Flatten(), nn.Linear(4, 2))
+    small = Stack(lambda seed: nn.Sequential(convolution(seed), *flat), (0,), CPU)
+    assert isinstance(program(small), Batched)
     with pytest.raises(ValueError, match="strategy is batched and the network Tabled"):
         program(Stack(Tabled, (0,), CPU), "batched")
+
+
+def test_one_by_one_a_network_is_what_it_was() -> None:
+    def build(seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        relu, pool, tanh = nn.ReLU(), nn.MaxPool2d(2), nn.Tanh()  # at two places each
+        first, second = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 1, 3, padding=1)
+        return nn.Sequential(first, relu, pool, tanh, nn.Sequential(second, relu, pool), tanh)
+
+    stack, x = Stack(build, (4, 5), CPU), torch.randn(3, 1, 8, 8)
+    found = program(stack, "one_by_one").outputs(range(2), x, None)
+    expected = torch.stack([build(seed)(x) for seed in (4, 5)])
+    torch.testing.assert_close(found, expected)
+    assert list(stack.state_dict(0)) == list(build(4).state_dict())
 
 
 def test_statistics_of_the_batch_are_refused_by_name() -> None:

@@ -25,9 +25,9 @@ def inputs(count: int = 11, size: int = 5, seed: int = 1) -> Tensor:
     return torch.randn(count, size, generator=generator, dtype=torch.float64)
 
 
-def members(count: int = 3) -> dict[str, Tensor]:
+def members(count: int = 3, inputs: int = 5) -> dict[str, Tensor]:
     """Stacked parameters of several chains."""
-    states = [chain(seed).state_dict() for seed in range(count)]
+    states = [chain(seed, inputs).state_dict() for seed in range(count)]
     return {name: torch.stack([state[name] for state in states]) for name in states[0]}
 
 

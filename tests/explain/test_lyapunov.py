@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from geocore.explain.chain import row_space
 from geocore.explain.hidden import HiddenMap
 from geocore.explain.lyapunov import growth, jacobian, lyapunov_exponents
 from tests.explain.networks import Residual, chain, inputs, members
@@ -27,6 +28,26 @@ def test_methods_agree_with_the_svd(method: Any, stacked: bool) -> None:
     torch.testing.assert_close(found.largest, expected.largest, rtol=0, atol=1e-12)
     torch.testing.assert_close(found.direction, expected.direction, rtol=0, atol=1e-7)
     assert float(found.residual.max()) <= (1e-9 if method == "power" else 0.0)
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_wide_inputs_are_looked_at_in_the_span_of_the_first_layer(stacked: bool) -> None:
+    hidden, x = HiddenMap(chain(inputs=40)), inputs(11, 40)
+    given = members(inputs=40) if stacked else None
+    expected = lyapunov_exponents(hidden, x, given, method="svd")
+    methods: list[Any] = ["auto", "chain"]
+    for method in methods:
+        found = lyapunov_exponents(hidden, x, given, method=method, chunk=4)
+        torch.testing.assert_close(found.largest, expected.largest, rtol=0, atol=1e-12)
+        torch.testing.assert_close(found.direction, expected.direction, rtol=0, atol=1e-7)
+    # A wide first layer, or none at the start, is left as it is.
+    assert row_space(HiddenMap(chain(inputs=7)), {}) is None
+    acted = nn.Sequential(nn.Tanh(), nn.Linear(5, 3), nn.Linear(3, 1))
+    assert row_space(HiddenMap(acted), {}) is None
+    space = row_space(hidden, {})
+    assert space is not None and space.axes.shape == (1, 40, 7)
+    weight = chain(inputs=40).get_parameter("1.weight").detach()
+    torch.testing.assert_close((space.first @ space.axes.mT)[0], weight, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("sizes", [(5, 9), (9, 3)])

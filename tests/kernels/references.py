@@ -5,27 +5,27 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from geocore.kernels.network import Architecture
-
-__all__ = ["architecture", "images", "relu_kernels"]
+__all__ = ["images", "relu_kernels"]
 
 Array = npt.NDArray[np.float64]
-
-
-def architecture(network: str = "dense", depth: int = 2, **changes: object) -> Architecture:
-    values = {"activation": "relu", "weight_std": 1.3, "bias_std": 0.2, **changes}
-    return Architecture(network, depth, **values)  # type: ignore[arg-type]
 
 
 def images(count: int, pixels: int, channels: int = 1, seed: int = 0) -> Array:
     return np.random.default_rng(seed).uniform(size=(count, pixels, channels))
 
 
-def relu_kernels(network: Architecture, left: Array, right: Array) -> tuple[Array, Array]:
+def relu_kernels(
+    network: str,
+    depth: int,
+    left: Array,
+    right: Array,
+    weight_std: float = 1.3,
+    bias_std: float = 0.2,
+) -> tuple[Array, Array]:
     """NNGP and NTK of maps ``(n, pixels, channels)``, pair by pair of tokens, by the arc-cosine
-    formulas of Cho and Saul (2009).
+    formulas of Cho and Saul (2009). ``network`` is ``dense`` or ``healpix``.
     """
-    weight, bias = network.weight_std**2, network.bias_std**2
+    weight, bias = weight_std**2, bias_std**2
     both = np.concatenate([left, right])
     values = np.einsum("ipc,jpc->ijp", both, both) / both.shape[2]
     tangent = np.zeros_like(values)
@@ -47,11 +47,11 @@ def relu_kernels(network: Architecture, left: Array, right: Array) -> tuple[Arra
         values = norms * (np.sin(angle) + (np.pi - angle) * cosine) / (2 * np.pi)
         tangent = tangent * (np.pi - angle) / (2 * np.pi)
 
-    joins = [4] * network.depth if network.network == "healpix" else []
+    joins = [4] * depth if network == "healpix" else []
     for join in joins:
         affine(join)
         relu()
-    hidden = 1 if network.network == "healpix" else network.depth
+    hidden = 1 if network == "healpix" else depth
     for _ in range(hidden):
         affine(values.shape[2])
         relu()

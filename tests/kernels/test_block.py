@@ -1,124 +1,50 @@
-"""A pair of batches: what it holds, that it is compiled once, and that its bytes repeat."""
+"""A pair of batches: checked, kept and read, and taken as large as is good."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import subprocess
-import sys
-from typing import Any
+from pathlib import Path
 
-import numpy as np
 import pytest
+import torch
 
-from geocore.errors import UserError
-from geocore.kernels.block import BlockKernel
-from geocore.kernels.network import infinite_network
-from tests.kernels.references import architecture, images, relu_kernels
+from geocore.kernels.block import default_block, kernel_block, read_block, write_block
+from geocore.kernels.composed import InfiniteNetwork, serial
+from geocore.kernels.convolution import Convolution
+from geocore.kernels.group_layers import GroupConvolution, GroupPool, LiftingConvolution
+from geocore.kernels.layers import Dense, Flatten, GlobalAveragePool, Relu
+from tests.kernels.test_protocol import Linear
 
-CODE = """
-import hashlib
-import numpy as np
-from geocore.kernels.block import BlockKernel
-from geocore.kernels.network import Architecture
-network = Architecture("healpix", 2, "gelu", 1.3, 0.2)
-batch = network.as_input(np.random.default_rng(0).uniform(size=(20, 192, 1)))
-found = BlockKernel(network, batch.shape, threads=1)(batch, batch)
-print(hashlib.sha256(b"".join(found[name].tobytes() for name in sorted(found))).hexdigest())
-"""
+DENSE = serial(Dense(), Relu(), Dense())
+C4 = serial(
+    LiftingConvolution(3, padding="circular"), Relu(), GroupConvolution(3, padding="circular"),
+    Relu(), GlobalAveragePool(), GroupPool(), Dense(),
+)  # fmt: skip
 
 
-def test_both_kernels_and_the_diagonals() -> None:
-    network = architecture("healpix", 1)
-    left, right = images(4, 16), images(4, 16, seed=1)
-    kernel = BlockKernel(network, (4, 4, 4), threads=1)
-    found = kernel(network.as_input(left), network.as_input(right))
-    assert {name: value.dtype.name for name, value in found.items()} == dict.fromkeys(
-        ("nngp", "ntk", "left", "right"), "float64"
-    )
-    nngp, ntk = relu_kernels(network, left, right)
-    np.testing.assert_allclose(found["nngp"], nngp, rtol=1e-12)
-    np.testing.assert_allclose(found["ntk"], ntk, rtol=1e-12)
-    for side, batch in (("left", left), ("right", right)):
-        own, _ = relu_kernels(network, batch, batch)
-        np.testing.assert_allclose(found[side], own.diagonal(), rtol=1e-12)
+@pytest.mark.parametrize("network", [DENSE, serial(Dense())])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_is_read_is_what_was_kept(
+    tmp_path: Path, network: InfiniteNetwork, dtype: torch.dtype
+) -> None:
+    x1, x2 = torch.rand(3, 5, dtype=dtype), torch.rand(4, 5, dtype=dtype)
+    for other in (None, x2):
+        write_block(tmp_path, kernel_block(network, x1, other))
+        found, expected = read_block(tmp_path), network.kernel(x1, other)
+        assert torch.equal(found.nngp, expected.nngp) and torch.equal(found.ntk, expected.ntk)
+        assert found.ntk.dtype == dtype
 
 
-def test_the_tangent_kernel_of_an_input_with_itself_is_good_to_eight_digits() -> None:
-    network = architecture(depth=3)
-    batch = images(6, 16)
-    found = BlockKernel(network, batch.shape)(batch, batch)
-    nngp, ntk = relu_kernels(network, batch, batch)
-    np.testing.assert_allclose(found["nngp"].diagonal(), nngp.diagonal(), rtol=1e-12)
-    np.testing.assert_allclose(found["ntk"].diagonal(), ntk.diagonal(), rtol=1e-7)
+def test_a_kernel_that_overflows() -> None:
+    with pytest.raises(ValueError, match="the nngp has an entry nan; expected inputs and weights"):
+        kernel_block(DENSE, torch.full((2, 3), 1e30))  # 1e60 is none of float32
+    kernel_block(DENSE, torch.full((2, 3), 1e30, dtype=torch.float64))
 
 
-def test_one_compilation_for_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    traced: list[int] = []
-
-    def counting(network: Any) -> Any:
-        init, apply, kernel = infinite_network(network)
-
-        def traced_kernel(*inputs: Any, **options: Any) -> Any:
-            traced.append(1)
-            return kernel(*inputs, **options)
-
-        return init, apply, traced_kernel
-
-    monkeypatch.setattr("geocore.kernels.block.infinite_network", counting)
-    kernel = BlockKernel(architecture(), (3, 8, 1))
-    batches = [images(3, 8, seed=seed) for seed in range(3)]
-    for left in batches:
-        for right in batches:
-            kernel(left, right)
-    assert len(traced) == 1
-
-
-def test_double_precision_is_not_forced_on_others() -> None:
-    import jax
-
-    config: Any = jax.config
-    before = config.read("jax_enable_x64")
-    config.update("jax_enable_x64", False)  # pymanopt, which escnn imports, turns it on
-    try:
-        batch = images(2, 8)
-        BlockKernel(architecture(), batch.shape)(batch, batch)
-        assert jax.numpy.ones(1).dtype == np.float32
-    finally:
-        config.update("jax_enable_x64", before)
-
-
-def test_two_processes_give_the_same_bytes() -> None:
-    # What the kernel is asked for goes before what the machine has.
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", CODE],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "NPROC": threads},
-        )
-        for threads in ("1", "7")
-    ]
-    first, second = (process.communicate(timeout=120)[0].strip() for process in both)
-    assert len(first) == 64 and first == second
-
-
-def test_other_batches_are_refused() -> None:
-    kernel = BlockKernel(architecture(), (2, 8, 1))
-    good = images(2, 8)
-    with pytest.raises(ValueError, match=r"right is float64 of shape \(3, 8, 1\); expected"):
-        kernel(good, images(3, 8))
-    with pytest.raises(ValueError, match="left is float32 of shape"):
-        kernel(good.astype(np.float32), good)
-
-
-def test_without_neural_tangents(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "neural_tangents", raising=False)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    batch = images(2, 8)
-    with pytest.raises(UserError) as error:
-        BlockKernel(architecture(), batch.shape)(batch, batch)
-    assert str(error.value) == (
-        "neural_tangents is not installed; expected it here: "
-        "pip install 'geocore[kernels]' && pip install --no-deps neural-tangents==0.6.5"
-    )
+def test_the_more_a_pair_holds_the_smaller_a_block() -> None:
+    x = torch.rand(2, 1, 8, 8)
+    assert default_block(DENSE, x[:, 0, 0]) == 1024
+    assert default_block(C4, x) == 256  # 4 x 64^2 numbers a pair: 2^30 of them
+    assert default_block(C4, torch.rand(1, 1, 28, 28)) == 64
+    flat = serial(Convolution(3), Relu(), Flatten(), Dense())
+    assert default_block(flat, x) == 1024
+    assert default_block(Linear(), x) == 256

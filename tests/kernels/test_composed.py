@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,6 +11,7 @@ from torch import Tensor
 from geocore.kernels import composed
 from geocore.kernels.composed import InfiniteNetwork, Residual, serial
 from geocore.kernels.convolution import Convolution
+from geocore.kernels.group_layers import GroupConvolution, GroupPool, LiftingConvolution
 from geocore.kernels.layers import (
     AveragePool,
     Dense,
@@ -111,15 +114,50 @@ def test_one_half_and_the_diagonal_are_those_of_the_whole(name: str) -> None:
         torch.testing.assert_close(half.diagonal(), diagonal, rtol=1e-13, atol=1e-14)
 
 
+C4 = serial(
+    LiftingConvolution(3, padding="circular"),
+    Relu(),
+    GroupConvolution(3, padding="circular"),
+    Relu(),
+    GroupPool(),
+    GlobalAveragePool(),
+    Dense(),
+)
+
+
+@pytest.mark.parametrize("network", [NETWORKS["pools"], C4], ids=["pools", "C4"])
 @pytest.mark.parametrize("tile", [1, 300, 2000])
 def test_how_many_pairs_at_a_time_changes_nothing(
-    monkeypatch: pytest.MonkeyPatch, tile: int
+    monkeypatch: pytest.MonkeyPatch, tile: int, network: InfiniteNetwork
 ) -> None:
-    network = NETWORKS["pools"]
     whole = network.kernel(images(3, 0), images(2, 1))
     monkeypatch.setattr(composed, "_TILE", tile)
     for some, all_ in zip(network.kernel(images(3, 0), images(2, 1)), whole, strict=True):
         torch.testing.assert_close(some, all_, rtol=1e-13, atol=1e-14)
+
+
+def test_two_threads_find_the_same_bytes() -> None:
+    x1, x2 = images(3, 0), images(2, 1)
+    alone = C4.kernel(x1, x2)
+    with ThreadPoolExecutor(2) as pool:
+        for found in pool.map(lambda _: C4.kernel(x1, x2), range(4)):
+            assert torch.equal(found.ntk, alone.ntk) and torch.equal(found.nngp, alone.nngp)
+
+
+def test_scales_of_many_layers_stay_in_range() -> None:
+    """Each convolution of 3 x 3 is a factor of 9, which is not taken out at once."""
+    hidden = [Convolution(3, padding="circular", weight_std=2**0.5), Relu()] * 40
+    x = images(2, 0)
+    for head in (Flatten(), GlobalAveragePool()):
+        network = serial(*hidden, head, Dense())
+        exact, rounded = network.kernel(x), network.kernel(x.float())
+        for one, two in zip(exact, rounded, strict=True):
+            torch.testing.assert_close(two.double(), one, rtol=1e-3, atol=0)
+
+
+def test_networks_say_what_decides_their_kernel() -> None:
+    assert serial(Dense(bias_std=0.5)).describe() == "serial(Dense(weight_std=1.0, bias_std=0.5))"
+    assert "group=C4" in C4.describe() and "0x" not in C4.describe()
 
 
 def test_positions_meet_only_where_something_pools() -> None:
@@ -161,5 +199,7 @@ def test_wrong_inputs_are_named() -> None:
         network.kernel(X, Y.float())
     with pytest.raises(ValueError, match=r"torch.int64 of shape \(1, 2\); expected float32"):
         network.kernel(X.long())
+    with pytest.raises(ValueError, match=r"shape \(0, 2\)"):
+        network.kernel(X, X[:0])
     with pytest.raises(ValueError, match=r"shape \(2,\)"):
         network.kernel(X[0])

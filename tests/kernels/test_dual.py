@@ -103,3 +103,16 @@ def test_variances_spread_after_the_function() -> None:
     variances = Variances(small, small, lambda v: v[:, None], lambda v: v[None])
     left, right = variances.pair(torch.sqrt, lambda v: v * 10)
     assert (left * right).tolist() == [[10.0, 40.0], [20.0, 80.0]]
+
+
+@pytest.mark.parametrize("activation", [*ALL, LeakyRelu(1.0)], ids=str)
+@pytest.mark.parametrize("scale", [1.0, 0.3, 7.0])
+def test_scaled_duals_are_duals_of_what_is_scaled(activation: Activation, scale: float) -> None:
+    k, a, b = tensor(0.3, -0.5), tensor(0.9, 0.6), tensor(0.4, 0.8)
+    value, slope = activation.dual(scale * k, Variances(scale * a, scale * b))
+    found, factor = activation.scaled_dual(k, Variances(a, b), scale)
+    after = activation.scale_after(scale)
+    torch.testing.assert_close(after * found, value, rtol=1e-14, atol=0)
+    torch.testing.assert_close(after * factor, scale * slope, rtol=1e-14, atol=0)
+    own = after * activation.scaled_variance(a, scale)
+    torch.testing.assert_close(own, activation.variance(scale * a), rtol=1e-14, atol=0)

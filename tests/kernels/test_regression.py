@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -90,12 +93,65 @@ def test_jitter_comes_when_it_is_needed_and_is_told() -> None:
     gram = twice @ twice.T
     regressor = Regressor.of(gram)
     assert 1e-14 <= regressor.jitter <= 1e-12
+    assert regressor.reason is not None and Regressor.of(GRAM).reason is None
+    # A second copy, from the 13th row on: rounding decides which.
+    assert re.match(r"gram is not positive def.* row (1[3-9]|2[0-4]) of 24", regressor.reason)
+    assert regressor.reason.endswith(f"{regressor.shift:.3g}, was added to the diagonal")
     assert regressor.shift == regressor.jitter * float(gram.diagonal().mean())
     mean, _ = posterior(regressor, CROSS.repeat(1, 2), PRIOR, Y.repeat(2, 1))
     torch.testing.assert_close(
         mean, posterior(Regressor.of(GRAM), CROSS, PRIOR, Y)[0], rtol=0, atol=1e-3
     )
     assert Regressor.of(gram, ridge=1e-6).jitter == 0.0
+
+
+def test_single_precision_is_taken() -> None:
+    """1e-4: float32's 6e-8 over the condition, about 30, and sums of 12 terms."""
+    exact = Regressor.of(GRAM, 0.1)
+    found = Regressor.of(GRAM.float(), 0.1)
+    assert found.factor.dtype == torch.float32
+    one, two = (
+        posterior(found, CROSS.float(), PRIOR.float(), Y),
+        posterior(exact, CROSS, PRIOR, Y),
+    )
+    torch.testing.assert_close(one[0].double(), two[0], rtol=0, atol=1e-4)
+    torch.testing.assert_close(one[1].double(), two[1], rtol=1e-4, atol=0)
+    twice = torch.cat([TRAINING, TRAINING]).float()
+    assert 1e-7 <= Regressor.of(twice @ twice.T).jitter <= 1e-4
+
+
+def test_a_mapped_matrix_is_only_read(tmp_path: Path) -> None:
+    """Copied once, into the factor; a file opened for reading stays as it was."""
+    written = np.memmap(tmp_path / "gram", dtype="float64", mode="w+", shape=(12, 12))
+    written[:] = GRAM.numpy()
+    written.flush()
+    mapped = np.memmap(tmp_path / "gram", dtype="float64", mode="c", shape=(12, 12))
+    gram = torch.from_numpy(mapped)
+    torch.testing.assert_close(
+        Regressor.of(gram, 0.1).factor,
+        torch.linalg.cholesky(GRAM + 0.1 * GRAM.diagonal().mean() * torch.eye(12).double()),
+        rtol=1e-13,
+        atol=1e-13,
+    )
+    assert np.array_equal(mapped, GRAM.numpy())
+
+
+def test_many_test_samples_go_through_in_parts() -> None:
+    many = features(5, 2500, 30)
+    cross, own = many @ TRAINING.T, (many * many).sum(dim=1)
+    regressor = Regressor.of(GRAM, 0.1)
+    for found, one in (
+        (posterior(regressor, cross, own, Y), posterior(regressor, cross[2000:], own[2000:], Y)),
+        (
+            ensemble_limit(regressor, cross, own, Y, nngp=NTK, nngp_cross=cross),
+            ensemble_limit(
+                regressor, cross[2000:], own[2000:], Y, nngp=NTK, nngp_cross=cross[2000:]
+            ),
+        ),
+    ):
+        for whole, part in zip(found, one, strict=True):
+            assert len(whole) == 2500
+            torch.testing.assert_close(whole[2000:], part, rtol=1e-10, atol=1e-10)
 
 
 def test_what_has_no_factor() -> None:
@@ -105,7 +161,7 @@ def test_what_has_no_factor() -> None:
         "the kernel is not positive definite, nor is it with 1e-06 of its mean diagonal, -1, "
         "added; expected a larger ridge, or samples that differ"
     )
-    with pytest.raises(ValueError, match=r"gram is torch.float32 of shape \(3, 3\); expected floa"):
-        Regressor.of(torch.eye(3))
+    with pytest.raises(ValueError, match=r"gram is torch.float16 of shape \(3, 3\); expected floa"):
+        Regressor.of(torch.eye(3).half())
     with pytest.raises(ValueError, match=r"ridge is -1; expected 0 or more"):
         Regressor.of(GRAM, -1)

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from geocore.kernels import windows
 from geocore.kernels.windows import (
     Padding,
     output_size,
@@ -56,3 +57,14 @@ def test_windows_may_go_round_the_torus(taps: int) -> None:
 def test_a_window_larger_than_the_map_is_refused() -> None:
     with pytest.raises(ValueError, match="kernel_size is 5 on 4 pixels"):
         window_sum(torch.zeros(4), (0,), 5)
+
+
+@pytest.mark.parametrize("taps", [2, 3, 4, 5])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_small_and_large_sums_are_the_same_to_the_last_bit(
+    monkeypatch: pytest.MonkeyPatch, taps: int, axis: int
+) -> None:
+    x = torch.rand(5, 6, 7, generator=torch.Generator().manual_seed(2))
+    small = window_sum(x, (axis,), taps, 1, "circular")
+    monkeypatch.setattr(windows, "_SMALL", 0)
+    assert torch.equal(window_sum(x, (axis,), taps, 1, "circular"), small)

@@ -76,6 +76,10 @@ def test_the_toy_is_a_circle() -> None:
     assert float(x[:, 0].min()) >= 0 and float(x.max()) <= 3 and float(x.min()) >= -3
     counts = [int(group.chosen.sum()) for group in task.groups.values() if group.chosen is not None]
     assert len(counts) == 3 and sum(counts) < len(task.asked["plane"]), "corners are further away"
+    inner = task.asked["plane"][task.groups["shell_0"].chosen]
+    truth = task.groups["shell_0"].truth
+    assert truth is not None and torch.equal(truth, (inner.square().sum(1) >= 2.4**2).long())
+    assert task.groups["shell_1"].truth is None
 
 
 def test_digits_are_learned_or_asked_never_both() -> None:
@@ -175,10 +179,12 @@ def test_a_toy_without_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert whole(here)
     metrics, rows, files = results(tmp_path)
     assert set(metrics) == {"ensembles"}
-    assert metrics["ensembles"]["dropout_0.2"]["shell_2"]["mean_entropy"] > 0
+    told = metrics["ensembles"]["dropout_0.2"]
+    assert told["shell_2"]["mean_entropy"] > 0 and "nll" not in told["shell_2"]
+    assert 0 < told["shell_0"]["nll"] < 2
     assert len(rows) == 3 * 2 * 2, "shells, kinds, repeats"
     assert {row["total_variation"] for row in rows} == {""}
-    assert "maps.png" in files
+    assert {"maps.png", "mean_entropy.png"} <= set(files) and "nll.png" not in files
     with pytest.raises(UserError, match=r"numpyro is not .* or approximate\.reference: none$"):
         STAGE.make(job(tmp_path / "other", params(reference="hmc")))
 

@@ -7,7 +7,6 @@ import dataclasses
 import importlib.util
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from safetensors.numpy import load_file
+from safetensors.numpy import load, load_file
 
 from geocore.config.ntk import NtkParams
 from geocore.data.table import Table
 from geocore.data.tabletype import TableType
 from geocore.errors import UserError
-from geocore.kernels.block import BlockKernel
-from geocore.kernels.network import Architecture
+from geocore.kernels.block import kernel_block
 from geocore.kernels.subset import stratified_order
 from geocore.measure.temperature import fit_temperature
 from geocore.pipeline.ntk import STAGE
@@ -35,11 +33,13 @@ from tests.pipeline.test_train import KilledError, write_table
 from tests.pipeline.test_train import job_in as train_job
 
 RESULTS = Path("results/ntk")
+COMPUTED = "geocore.pipeline.kernel_blocks.kernel_block"
 PARAMS: dict[str, Any] = {
-    "network": "dense", "depth": 1, "activation": "relu", "weight_std": 1.4, "bias_std": 0.1,
-    "subset": 9, "seed": 0, "block": 4, "ridge": 0.01,
+    "network": "dense", "backend": "geocore", "depth": 1, "activation": "relu", "weight_std": 1.4,
+    "bias_std": 0.1, "subset": 9, "seed": 0, "block": 4, "ridge": 0.01,
 }  # fmt: skip
 BLOCKS = 6 + 2 * 9  # 3 batches of training samples: half their pairs; 3 of val, 3 of test
+WHOLE = 3 * 2  # a matrix and a diagonal of each
 
 
 def job_in(root: Path, notes: dict[str, Any] | None = None, **changes: Any) -> Job:
@@ -90,12 +90,11 @@ def test_the_kernels_are_those_of_the_samples(tmp_path: Path, network: str, dept
     maps = {split: table.images(table.rows_of(split)).double().numpy() for split in ("val", "test")}
     maps["train"] = table.images(training[order]).double().numpy()
     found = load_file(tmp_path / RESULTS / "kernels.safetensors")
-    architecture = Architecture(network, depth, "relu", 1.4, 0.1)  # type: ignore[arg-type]
     for split, own in maps.items():
-        nngp, ntk = relu_kernels(architecture, own, maps["train"])
+        nngp, ntk = relu_kernels(network, depth, own, maps["train"], 1.4, 0.1)
         np.testing.assert_allclose(found[f"nngp.{split}"], nngp, rtol=1e-12)
         np.testing.assert_allclose(found[f"ntk.{split}"], ntk, rtol=1e-7)
-        diagonal = relu_kernels(architecture, own, own)[0].diagonal()
+        diagonal = relu_kernels(network, depth, own, own, 1.4, 0.1)[0].diagonal()
         np.testing.assert_allclose(found[f"nngp_diagonal.{split}"], diagonal, rtol=1e-12)
     assert {name: value.shape for name, value in found.items() if "diagonal" not in name} == {
         f"{kernel}.{split}": (len(maps[split]), 9)
@@ -177,31 +176,32 @@ def test_without_a_ridge_the_limit_is_exact(tmp_path: Path) -> None:
 
 def kill_after(monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
     """The next run dies when it begins the block after so many."""
-    plain: Callable[..., Any] = BlockKernel.__call__
     begun: list[int] = []
 
-    def call_or_die(self: BlockKernel, left: Any, right: Any) -> Any:
+    def call_or_die(*inputs: Any) -> Any:
         if len(begun) == blocks:
-            monkeypatch.setattr(BlockKernel, "__call__", plain)
+            monkeypatch.setattr(COMPUTED, kernel_block)
             raise KilledError
         begun.append(1)
-        return plain(self, left, right)
+        return kernel_block(*inputs)
 
-    monkeypatch.setattr(BlockKernel, "__call__", call_or_die)
+    monkeypatch.setattr(COMPUTED, call_or_die)
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: dict[str, bytes]
 ) -> None:
     write_table(tmp_path)
-    for blocks, total in ((0, 0), (2, 2), (7, 9)):
+    for blocks, total in ((0, 0), (2, 2), (7, 9 + 2)):
         kill_after(monkeypatch, blocks)
         with pytest.raises(KilledError):
             STAGE.make(job_in(tmp_path))
         assert len(list(Store(tmp_path / "store").pieces())) == total
     notes: dict[str, Any] = {}
     assert results_of(job_in(tmp_path, notes)) == undisturbed
-    assert made(notes) == (BLOCKS - 9 + 1, 9)  # the blocks that were left, and the stage's piece
+    # The blocks that were left, three matrices with their diagonals, and the stage's piece; of the
+    # 9 blocks the first matrix took 6 and is there, with its diagonal.
+    assert made(notes) == (BLOCKS - 9 + WHOLE - 2 + 1, 3 + 2)
 
 
 def test_a_second_time_it_is_found(root: Path, undisturbed: dict[str, bytes]) -> None:
@@ -209,7 +209,7 @@ def test_a_second_time_it_is_found(root: Path, undisturbed: dict[str, bytes]) ->
     job = job_in(root, notes)
     manifest = STAGE.make(job)
     assert notes["pieces"] == {job.key: "found"}
-    assert len(set(manifest["parts"])) == BLOCKS
+    assert len(set(manifest["parts"])) == BLOCKS + WHOLE
     assert sorted(manifest["files"]) == sorted(undisturbed)
     assert manifest["samples"] == 9 and manifest["val_accuracy_ntk"] >= 0.9
 
@@ -217,22 +217,22 @@ def test_a_second_time_it_is_found(root: Path, undisturbed: dict[str, bytes]) ->
 def test_a_ridge_makes_no_block_anew(root: Path) -> None:
     notes: dict[str, Any] = {}
     STAGE.make(job_in(root, notes, ridge=0.5))
-    assert made(notes) == (1, BLOCKS)
+    assert made(notes) == (1, WHOLE)
 
 
-def test_a_larger_subset_keeps_the_full_blocks_of_the_smaller(tmp_path: Path) -> None:
+def test_a_larger_subset_keeps_the_blocks_of_the_smaller(tmp_path: Path) -> None:
     write_table(tmp_path)
     STAGE.make(job_in(tmp_path, subset=8))  # two full batches
     notes: dict[str, Any] = {}
     STAGE.make(job_in(tmp_path, notes, subset=16))
-    assert made(notes) == (7 + 2 * 6 + 1, 3 + 2 * 6)
+    assert made(notes) == (7 + 2 * 6 + 4 + 1, 3 + 2 * 6 + 2)  # diagonals of val and test
 
 
 @pytest.mark.parametrize("change", [{"depth": 2}, {"activation": "erf"}, {"bias_std": 0.0}])
 def test_another_network_shares_nothing(root: Path, change: dict[str, Any]) -> None:
     notes: dict[str, Any] = {}
     STAGE.make(job_in(root, notes, **change))
-    assert made(notes) == (BLOCKS + 1, 0)
+    assert made(notes) == (BLOCKS + WHOLE + 1, 0)
 
 
 def mistake(root: Path, **changes: Any) -> str:
@@ -251,7 +251,7 @@ def no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     def computed(*_: Any) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(BlockKernel, "__call__", computed)
+    monkeypatch.setattr("geocore.kernels.composed.InfiniteNetwork.kernel", computed)
 
 
 @pytest.mark.usefixtures("no_kernels")
@@ -297,11 +297,13 @@ def test_what_train_refuses_of_a_table(tmp_path: Path, monkeypatch: pytest.Monke
     assert mistake(tmp_path / "many") == "data/healpix: sample 105 has label 2; expected 0 to 1"
 
 
-def test_without_neural_tangents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_neural_tangents_the_second_opinion_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delitem(sys.modules, "neural_tangents", raising=False)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     write_table(tmp_path)
-    assert mistake(tmp_path) == (
+    assert mistake(tmp_path, backend="neural_tangents") == (
         "neural_tangents is not installed; expected it here: "
         "pip install 'geocore[kernels]' && pip install --no-deps neural-tangents==0.6.5"
     )
@@ -312,8 +314,8 @@ def test_a_kernel_that_overflows(tmp_path: Path) -> None:
         tmp_path, change=lambda columns: columns.update(image=columns["image"] * np.float32(1e38))
     )
     assert mistake(tmp_path, weight_std=10.0, activation="gelu") == (
-        "params.yaml: ntk.depth is 1 and ntk.weight_std 10: the kernel has an entry inf; "
-        "expected a network whose kernel float64 holds"
+        "params.yaml: ntk: the nngp has an entry inf; expected inputs and weights whose kernel "
+        "float64 holds"
     )
 
 
@@ -323,3 +325,21 @@ def test_maps_without_content(tmp_path: Path) -> None:
         "the nngp of the 9 training samples is not positive definite, nor is it with 1e-06 of its "
         "mean diagonal, 0, added; expected a larger ridge, or samples that differ"
     )
+
+
+def test_both_backends_agree(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+    write_table(tmp_path)
+    own = load(undisturbed["kernels.safetensors"])
+    other = load(results_of(job_in(tmp_path, backend="neural_tangents"))["kernels.safetensors"])
+    for name, values in own.items():
+        scale = np.abs(values).max()  # of a sample with itself the tangent kernel is no better
+        np.testing.assert_allclose(other[name], values, rtol=0, atol=1e-8 * scale)
+
+
+def test_the_ledger_notes_what_was_predicted_and_what_it_took(tmp_path: Path) -> None:
+    write_table(tmp_path)
+    notes: dict[str, Any] = {}
+    STAGE.make(job_in(tmp_path, notes))
+    cost = notes["kernel_cost"]["test 10 x 9"]
+    assert (cost["blocks"], cost["made"], cost["workers"]) == (9, 9, 1)
+    assert cost["seconds"] > 0 and cost["predicted_seconds"] > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from geocore.pipeline import orbit_measuring, orbit_training
 from geocore.pipeline.orbits import STAGE
 from geocore.pipeline.run import make, whole
 from geocore.pipeline.stage import Job
+from geocore.runs.slots import Slots
 from tests.pipeline.orbit_jobs import params
 from tests.pipeline.stages import study_job
 
@@ -76,11 +78,13 @@ def test_a_killed_run_goes_on_and_an_ensemble_grows(
     trained: list[tuple[int, bool]] = []
     answers = orbit_training.member_answers
 
-    def counted(task: Any, chosen: Any, seeds: Any, augmented: bool, *rest: Any) -> Tensor:
+    def counted(
+        task: Any, chosen: Any, seeds: Any, augmented: bool, *rest: Any, **kept: Any
+    ) -> Tensor:
         if len(trained) == 2 and not survived:
             raise KeyboardInterrupt
         trained.append((len(seeds), augmented))
-        return answers(task, chosen, seeds, augmented, *rest)
+        return answers(task, chosen, seeds, augmented, *rest, **kept)
 
     monkeypatch.setattr(orbit_measuring, "member_answers", counted)
     survived = False
@@ -99,13 +103,48 @@ def test_a_killed_run_goes_on_and_an_ensemble_grows(
     assert trained == [(4, True), (4, False)]
 
 
+def test_a_chunk_goes_on_from_its_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed among members and in the orbit-closed ensemble: no step twice, the same bytes."""
+    make(job(tmp_path / "plain", "ising"))
+    steps: list[int] = []
+    save = Slots.save
+
+    def counted(self: Slots, step: int, fill: Callable[[Path], None]) -> None:
+        save(self, step, fill)
+        steps.append(step)
+        if len(steps) in (5, 13):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Slots, "save", counted)
+    here = job(tmp_path / "killed", "ising")
+    runtime = here.sections["runtime"].model_copy(update={"checkpoint_every": 2})
+    object.__setattr__(here, "sections", {**here.sections, "runtime": runtime})
+    for parts in (1, 4):
+        with pytest.raises(KeyboardInterrupt):
+            make(here)
+        verbs = [piece.manifest["verb"] for piece in here.store.pieces()]
+        assert verbs.count("orbits-members") == parts and "checkpoint" in verbs
+    make(here)
+    # Six steps a part, and answers are asked after the third, which no checkpoint stands at.
+    assert steps == [2, 4, 6] * 5
+    verbs = [piece.manifest["verb"] for piece in here.store.pieces()]
+    assert verbs.count("orbits-closed") == 1 and "checkpoint" not in verbs
+    metrics, table = (
+        "studies/mine/results/orbits/" + name for name in ("metrics.json", "table.csv")
+    )
+    for name in (metrics, table):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+
+
 def test_a_broken_law_fails_when_all_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = orbit_training.closed_answers
 
-    def off(*given: Any) -> Tensor:
-        found = closed(*given)
+    def off(*given: Any, **kept: Any) -> Tensor:
+        found = closed(*given, **kept)
         found[1, :, 1] += 0.5  # after 3 steps, for the first quarter turn
         return found
 

@@ -1,0 +1,67 @@
+"""What computes kernels of pairs of inputs: the one interface of all that works with kernels."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from geocore.groups.finite import PlanarGroup
+from geocore.kernels.composed import InfiniteNetwork, Kernels
+
+__all__ = ["PairKernel", "described"]
+
+
+@runtime_checkable
+class PairKernel(Protocol):
+    """``K(x_i, x'_j)`` and ``Theta(x_i, x'_j)``: the NNGP and the tangent kernel of a network.
+
+    ``geocore.kernels.composed.InfiniteNetwork`` is one. Regression, blocks of a store and studies
+    ask for no more than this, so that any network's kernel serves.
+    """
+
+    def kernel(self, x1: Tensor, x2: Tensor | None = None) -> Kernels:
+        """Both kernels, ``(n1, n2)`` each, in the inputs' dtype; of ``x1`` with itself without
+        ``x2``. Raises ``ValueError`` for inputs of different shapes or that it does not take.
+        """
+        ...
+
+    def diagonal(self, x: Tensor) -> Kernels:
+        """``K(x_i, x_i)`` and ``Theta(x_i, x_i)``, ``(n,)`` each."""
+        ...
+
+    def describe(self) -> str:
+        """All that decides the kernel but its code and the inputs: equal words, equal kernels."""
+        ...
+
+
+def described(kernel: PairKernel | InfiniteNetwork) -> str:
+    """``kernel.describe()``, and for an ``InfiniteNetwork`` its layers, written out.
+
+    Raises ``ValueError`` for words that hold an address: another process would have other ones.
+    """
+    if isinstance(kernel, InfiniteNetwork):
+        words = f"serial({', '.join(_written(layer) for layer in kernel.layers)})"
+    else:
+        words = kernel.describe()
+    if found := re.search(r"<[^<>]* at 0x[0-9a-f]+>", words):
+        raise ValueError(
+            f"describe() of {type(kernel).__name__} holds {found[0]}; expected words that are the "
+            "same in every process"
+        )
+    return words
+
+
+def _written(thing: object) -> str:
+    """As ``repr`` but for a group, which goes by its name."""
+    if isinstance(thing, PlanarGroup):
+        return thing.name
+    if isinstance(thing, tuple):
+        return f"({', '.join(_written(one) for one in thing)})"
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        fields = dataclasses.fields(thing)
+        inside = (f"{field.name}={_written(getattr(thing, field.name))}" for field in fields)
+        return f"{type(thing).__name__}({', '.join(inside)})"
+    return repr(thing)
