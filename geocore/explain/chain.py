@@ -141,7 +141,7 @@ def _with_slopes(part: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     """``s(x)`` and ``s'(x)`` of a function of each number: the gradient of the sum."""
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
-        out = part(leaf)
+        out = part(leaf.clone())  # which it may overwrite
         return out.detach(), torch.autograd.grad(out.sum(), leaf)[0]
 
 

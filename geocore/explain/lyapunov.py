@@ -20,6 +20,7 @@ __all__ = ["Exponents", "Method", "growth", "jacobian", "lyapunov_exponents"]
 Method = Literal["auto", "chain", "gram", "power", "svd"]
 
 _NUMBERS = 1 << 19  # of the Jacobians that are made at once, unless a chunk is named
+_DEEP = 16  # layers from which on a chain is taken layer by layer, its size apart
 _WHOLE = 64  # the shorter side up to which a whole Jacobian is cheaper than products with it
 
 
@@ -67,10 +68,14 @@ def lyapunov_exponents(
     by Jacobian-vector or vector-Jacobian products, and the eigenvalues of ``J^T J`` or ``J J^T``;
     ``power``, iterations of a ``block`` of vectors with both products, until the ``residual`` is at
     most ``tolerance`` or after so many ``iterations``, started from ``seed``; ``svd``, the
-    reference. ``auto`` takes the first of the first three that suits.
+    reference. ``auto`` takes the first of the first three that suits, of chains of more than 16
+    layers always ``chain``: it alone carries the Jacobian's size as a log. The others multiply
+    through all layers: where products leave the range of the dtype (float32: below 1e-45) they give
+    minus infinity or raise.
 
-    Raises ``ValueError`` for an empty batch, other methods, and what ``HiddenMap.placed`` refuses;
-    ``TypeError`` for inputs that are no floats. Source: Storm et al., arXiv:2306.12548.
+    Raises ``ValueError`` for an empty batch, inputs that are not finite, other methods, and what
+    ``HiddenMap.placed`` refuses; ``TypeError`` for inputs that are no floats. Source: Storm et al.,
+    arXiv:2306.12548.
     """
     _check(x, method, chunk)
     given = hidden.placed(parameters)
@@ -84,7 +89,7 @@ def lyapunov_exponents(
     if method == "auto":
         whole = side <= _WHOLE
         method = "power" if not whole else "gram"
-        if whole and columns <= 2 * width and chain:
+        if chain and ((whole and columns <= 2 * width) or hidden.depth > _DEEP):
             method = "chain"
     tangents, longest = side, max(inputs, width)
     if method == "power":
@@ -224,6 +229,9 @@ def _check(x: Tensor, method: str, chunk: int | None) -> None:
         raise TypeError(f"x is {x.dtype}; expected floats")
     if x.ndim < 2 or x.numel() == 0:
         raise ValueError(f"x has shape {tuple(x.shape)}; expected (batch, ...), at least one")
+    if not bool(x.isfinite().all()):
+        found = x[~x.isfinite()][0].item()
+        raise ValueError(f"x is {found} at some place; expected finite numbers")
     if method not in ("auto", "chain", "gram", "power", "svd"):
         raise ValueError(f"method is {method!r}; expected auto, chain, gram, power or svd")
     if chunk is not None and chunk < 1:

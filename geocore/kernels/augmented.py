@@ -127,8 +127,13 @@ class TheoremReport:
         return min(*self.control, *self.orbit_control)
 
     def holds(self, tolerance: float = 1e-8) -> bool:
-        """Both sides agree to the tolerance, and the control is off by 1e3 times as much."""
-        return self.disagreement <= tolerance and self.contrast > 1e3 * tolerance
+        """Both sides agree to the tolerance, and the control is off by 1e3 times as much.
+
+        Not so where a figure is NaN.
+        """
+        alike = (*self.on, *self.off, *self.orbit_augmented, *self.orbit_symmetrised)
+        apart = (*self.control, *self.orbit_control)
+        return all(v <= tolerance for v in alike) and all(v > 1e3 * tolerance for v in apart)
 
 
 def check_theorem(

@@ -12,6 +12,7 @@ torch.Size([5, 5])
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from geocore.groups.finite import PlanarGroup
 from geocore.kernels.convolution import Convolution
 from geocore.kernels.group_layers import GroupPool, LiftingConvolution, moved_copies
 from geocore.kernels.layers import Flatten, Form, GlobalAveragePool, Identity, Layer
@@ -91,7 +93,10 @@ class Residual(Layer):
 
 
 def serial(*layers: Layer) -> InfiniteNetwork:
-    """The network that applies ``layers`` in order. Raises ``ValueError`` where two do not fit."""
+    """The network that applies ``layers`` in order.
+
+    Raises ``ValueError`` where two do not fit, ``TypeError`` for what is no layer.
+    """
     return InfiniteNetwork(layers)
 
 
@@ -105,6 +110,7 @@ class InfiniteNetwork:
 
     def __init__(self, layers: Iterable[Layer]) -> None:
         self.layers = _positions_first(tuple(layers))
+        check_layers(self.layers)
         if not self.layers:
             raise ValueError("layers are none; expected at least one")
         flat = list(_leaves(self.layers))
@@ -173,7 +179,7 @@ class InfiniteNetwork:
 
     def describe(self) -> str:
         """What decides the kernel but its inputs: the layers, each with its settings."""
-        return f"serial({', '.join(map(repr, self.layers))})"
+        return f"serial({', '.join(map(_written, self.layers))})"
 
     def entries(self, height: int = 1, width: int = 1) -> int:
         """Numbers of one covariance of one pair of inputs, at the input's size."""
@@ -305,6 +311,19 @@ class InfiniteNetwork:
         return KernelState(nngp, None, layout, left, right, scale, group=group, rows=rows or (0, 0))
 
 
+def _written(thing: object) -> str:
+    """As ``repr`` but for a group, which goes by its name."""
+    if isinstance(thing, PlanarGroup):
+        return thing.name
+    if isinstance(thing, tuple):
+        return f"({', '.join(_written(one) for one in thing)})"
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        fields = dataclasses.fields(thing)
+        inside = (f"{field.name}={_written(getattr(thing, field.name))}" for field in fields)
+        return f"{type(thing).__name__}({', '.join(inside)})"
+    return repr(thing)
+
+
 def _alone(copies: Tensor, noted: list[Tensor]) -> KernelState:
     """The variances of inputs ``(n, copies, channels, ...)`` and no covariances."""
     side, own = Side(copies, []), copies.square().sum(dim=2)
@@ -329,6 +348,13 @@ def _displaced_products(left: Side, right: Side, rows: tuple[int, int]) -> Tenso
         there = right.displaced("input", c, right.inputs[:, :, c], rows)
         nngp = nngp.addcmul_(here, there) if c else here * there
     return nngp
+
+
+def check_layers(layers: Iterable[Layer]) -> None:
+    """Raises ``TypeError`` for what is no layer, in a ``Residual`` too: a class is none."""
+    for layer in _leaves(layers):
+        if not isinstance(layer, Layer):
+            raise TypeError(f"layer is {layer!r}; expected a layer, such as Dense()")
 
 
 def _asks(layer: Layer) -> bool:

@@ -10,6 +10,7 @@ from torch import Tensor
 from geocore.kernels.layers import Affine, Form
 from geocore.kernels.state import KernelState
 from geocore.kernels.windows import Padding, output_size, window_sum
+from geocore.so3.checks import is_whole
 
 __all__ = ["Convolution"]
 
@@ -27,8 +28,8 @@ class Convolution(Affine):
 
     ``<K>(p, q)`` is the mean of ``K(p + t, q + t)`` over the whole window, also where zeros lie in
     it. ``kernel_size`` is one number or (height, width), ``padding`` as ``windows.padding_amounts``
-    says, ``stride`` takes every so many-th position. Raises ``ValueError`` for what is below 1,
-    other paddings and windows that do not fit.
+    says, ``stride`` takes every so many-th position. Raises ``ValueError`` for what is no
+    integer of at least 1, other paddings and windows that do not fit.
     """
 
     kernel_size: int | tuple[int, int] = 3
@@ -37,9 +38,14 @@ class Convolution(Affine):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(*self.taps, self.stride) < 1:
-            found = f"{self.kernel_size} and {self.stride}"
-            raise ValueError(f"kernel_size and stride are {found}; expected at least 1")
+        size = self.kernel_size
+        numbers = [*(size if isinstance(size, tuple) else (size, size)), self.stride]
+        if len(numbers) != 3 or not all(is_whole(number) and number >= 1 for number in numbers):
+            found = f"{size} and {self.stride}"
+            raise ValueError(
+                f"kernel_size and stride are {found}; expected at least 1: an integer or two, and "
+                "an integer"
+            )
         if self.padding not in ("valid", "same", "circular"):
             raise ValueError(f"padding is {self.padding!r}; expected valid, same or circular")
 

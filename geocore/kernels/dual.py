@@ -110,9 +110,12 @@ class LeakyRelu(Activation):
     c = atan2(k, r) + pi / 2 + negative_slope / f
 
     For ``atan2(k, r)`` is ``pi / 2 - t`` with the angle ``t`` between both. It goes like the root
-    of ``a b - k^2``: a rounding there would be 1e-8 in ``t``. So ``a b`` is first made smaller by
-    2e-14 of it (16 roundings in float32): what is parallel but for rounding is parallel, and
-    elsewhere that is a rounding more. In float32 ``a b`` must be between 1e-38 and 1e38.
+    of ``a b - k^2``: a rounding there would be 1e-8 in ``t``. So what is less than 2e-14 of ``a b``
+    (16 roundings in float32) is taken for 0: parallel but for rounding is parallel. In float32 the
+    tangent kernel of inputs at a small angle, or behind 40 layers, is good to 2e-3 only.
+
+    Squares of variances must lie within the dtype: in float32 variances from 1e-18 to 1e18, and 0.
+    ``scaled_variance`` raises ``ValueError`` for others, and every kernel asks for variances first.
     """
 
     negative_slope: float = 0.01
@@ -137,15 +140,23 @@ class LeakyRelu(Activation):
     ) -> tuple[Tensor, Tensor]:
         if not self._factor:  # the identity
             return k.clone(), torch.ones_like(k)
-        smaller = 1 - 2 * max(_ROUNDING, 8 * torch.finfo(k.dtype).eps)
-        product = variances.product(smaller)
+        product = variances.product()
+        least = product * (2 * max(_ROUNDING, 8 * torch.finfo(k.dtype).eps))
         whole = product.shape == k.shape
         root = torch.addcmul(product, k, k, value=-1, out=product if whole else None)
-        root.relu_().sqrt_()
+        root.mul_(root > least).sqrt_()
         chance = torch.atan2(k, root).add_(math.pi / 2 + self.negative_slope / self._factor)
         return root.addcmul_(chance, k), chance
 
     def scaled_variance(self, a: Tensor, scale: float) -> Tensor:
+        least, most = (getattr(torch.finfo(a.dtype), end) ** 0.5 for end in ("tiny", "max"))
+        wrong = a[(a != 0) & ~((a > 10 * least) & (a < most / 10))]
+        if wrong.numel():
+            raise ValueError(
+                f"a variance before {type(self).__name__} is {float(wrong[0]) * scale:.3g}, held "
+                f"as {float(wrong[0]):.3g}; expected one whose square {a.dtype} holds: other "
+                "weights or inputs, or float64"
+            )
         return self.variance(a) / (self._factor or 1)
 
     def scale_after(self, scale: float) -> float:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -71,7 +71,7 @@ class _OnGroup(Convolution):
         return super().placed(form)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class LiftingConvolution(_OnGroup):
     """Images to functions of group and place: the first layer, once.
 
@@ -79,19 +79,13 @@ class LiftingConvolution(_OnGroup):
     and the same kernels, where the group permutes pixels.
     """
 
-    group: PlanarGroup = field(default_factory=lambda: PlanarGroup(4), kw_only=True)
+    group: PlanarGroup = field(default_factory=lambda: PlanarGroup(4), kw_only=True, repr=False)
     storage: Literal["reduced", "full"] = field(default="reduced", kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.storage not in ("reduced", "full"):
             raise ValueError(f"storage is {self.storage!r}; expected 'reduced' or 'full'")
-
-    def __repr__(self) -> str:
-        """As a dataclass, the group by its name: the same words in every process."""
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
-        values["group"] = self.group.name
-        return f"{self.name}({', '.join(f'{name}={value}' for name, value in values.items())})"
 
     @property
     def cosets(self) -> int:

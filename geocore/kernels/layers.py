@@ -18,6 +18,7 @@ from torch import Tensor
 from geocore.groups.finite import PlanarGroup
 from geocore.kernels import dual
 from geocore.kernels.state import KernelState
+from geocore.so3.checks import is_whole
 
 __all__ = [
     "Affine",
@@ -81,10 +82,10 @@ class Affine(Layer):
     bias_std: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not self.weight_std > 0:
-            raise ValueError(f"weight_std is {self.weight_std}; expected above 0")
-        if not self.bias_std >= 0:
-            raise ValueError(f"bias_std is {self.bias_std}; expected 0 or more")
+        if not 0 < self.weight_std < math.inf:
+            raise ValueError(f"weight_std is {self.weight_std}; expected above 0, finite")
+        if not 0 <= self.bias_std < math.inf:
+            raise ValueError(f"bias_std is {self.bias_std}; expected 0 or more, finite")
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,11 @@ class Relu(Elementwise, dual.Relu):
 
 @dataclass(frozen=True)
 class LeakyRelu(Elementwise, dual.LeakyRelu):
-    """``max(x, 0) + negative_slope min(x, 0)``."""
+    """``max(x, 0) + negative_slope min(x, 0)``. Raises ``ValueError`` for no finite slope."""
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.negative_slope):
+            raise ValueError(f"negative_slope is {self.negative_slope}; expected a finite number")
 
 
 @dataclass(frozen=True)
@@ -208,7 +213,8 @@ class AveragePool(Layer):
     """Means over windows of ``window x window`` pixels without padding, each ``stride`` on.
 
     ``K(P, Q) <- mean_{p in P, q in Q} K(p, q)``; ``stride`` is ``window`` by default. Raises
-    ``ValueError`` for what is below 1, and in a group network for windows that a rotation moves.
+    ``ValueError`` for what is no integer of at least 1, and in a group network for windows that a
+    rotation moves.
     """
 
     window: int
@@ -216,8 +222,9 @@ class AveragePool(Layer):
     mixes_positions = True
 
     def __post_init__(self) -> None:
-        if self.window < 1 or self.step < 1:
-            raise ValueError(f"window and stride are {self.window} and {self.step}; expected >= 1")
+        if not all(is_whole(number) and number >= 1 for number in (self.window, self.step)):
+            found = f"{self.window} and {self.step}"
+            raise ValueError(f"window and stride are {found}; expected integers >= 1")
 
     @property
     def step(self) -> int:
@@ -250,11 +257,16 @@ class LayerNorm(Layer):
     """``h / sqrt(eps + mean h^2)`` over channels, at each position: ``K <- K / sqrt((a+e)(b+e))``.
 
     Behind an affine layer only, where the mean over channels is 0 and that of the squares the
-    variance; they are constants of training, so that Theta is divided alike.
+    variance; they are constants of training, so that Theta is divided alike. Raises ``ValueError``
+    for an ``eps`` below 0.
     """
 
     eps: float = 1e-12
     needs_variances = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.eps < math.inf:
+            raise ValueError(f"eps is {self.eps}; expected 0 or more, finite")
 
     def plan(self, form: Form) -> Form:
         if not form.gaussian:

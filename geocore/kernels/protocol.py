@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from geocore.groups.finite import PlanarGroup
-from geocore.kernels.composed import InfiniteNetwork, Kernels
+from geocore.kernels.composed import Kernels
 
 __all__ = ["PairKernel", "described"]
 
@@ -37,31 +35,15 @@ class PairKernel(Protocol):
         ...
 
 
-def described(kernel: PairKernel | InfiniteNetwork) -> str:
-    """``kernel.describe()``, and for an ``InfiniteNetwork`` its layers, written out.
+def described(kernel: PairKernel) -> str:
+    """``kernel.describe()``, by which what is stored of a kernel is known.
 
     Raises ``ValueError`` for words that hold an address: another process would have other ones.
     """
-    if isinstance(kernel, InfiniteNetwork):
-        words = f"serial({', '.join(_written(layer) for layer in kernel.layers)})"
-    else:
-        words = kernel.describe()
+    words = kernel.describe()
     if found := re.search(r"<[^<>]* at 0x[0-9a-f]+>", words):
         raise ValueError(
             f"describe() of {type(kernel).__name__} holds {found[0]}; expected words that are the "
             "same in every process"
         )
     return words
-
-
-def _written(thing: object) -> str:
-    """As ``repr`` but for a group, which goes by its name."""
-    if isinstance(thing, PlanarGroup):
-        return thing.name
-    if isinstance(thing, tuple):
-        return f"({', '.join(_written(one) for one in thing)})"
-    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        fields = dataclasses.fields(thing)
-        inside = (f"{field.name}={_written(getattr(thing, field.name))}" for field in fields)
-        return f"{type(thing).__name__}({', '.join(inside)})"
-    return repr(thing)

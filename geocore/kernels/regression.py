@@ -16,6 +16,7 @@ not fit into memory: ``geocore.kernels.iterative``.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -67,8 +68,14 @@ class Regressor:
         if gram.ndim != 2 or gram.shape[0] != gram.shape[1] or gram.dtype not in _JITTERS:
             found = f"{gram.dtype} of shape {tuple(gram.shape)}"
             raise ValueError(f"gram is {found}; expected float64 or float32 (n, n)")
-        if not ridge >= 0:
-            raise ValueError(f"ridge is {ridge}; expected 0 or more")
+        if len(gram) == 0:
+            raise ValueError("gram is of shape (0, 0); expected at least one sample")
+        if not 0 <= ridge < math.inf:
+            raise ValueError(f"ridge is {ridge}; expected 0 or more, and finite")
+        for first in range(0, len(gram), _ROWS):  # of the lower half, a few rows at a time
+            part = gram[first : first + _ROWS, : first + _ROWS].tril(first)
+            if not math.isfinite(total := float(part.sum())):
+                raise UserError(f"{name} has entries that add up to {total}; expected finite ones")
         mean, jitters = float(gram.diagonal().mean()), _JITTERS[gram.dtype]
         # Column by column, as LAPACK wants it: then the factor takes the copy's place.
         work = torch.empty_like(gram, memory_format=torch.contiguous_format).mT
@@ -114,6 +121,7 @@ def posterior(
     sample with itself, ``y (n, classes)`` -> ``(m, classes)`` and ``(m,)``, at least 0, in the
     factor's dtype.
     """
+    _check(regressor, y, cross=cross, prior=prior)
     solved = regressor.solve(y)
     means, variances = [], []
     for rows, own in zip(cross.split(_ROWS), prior.split(_ROWS), strict=True):
@@ -143,6 +151,7 @@ def ensemble_limit(
     of each test sample with itself, ``y (n, classes)``; gives ``(m, classes)`` and ``(m,)``, at
     least 0, in the factor's dtype.
     """
+    _check(regressor, y, cross=cross, prior=prior, nngp=nngp, nngp_cross=nngp_cross)
     solved = regressor.solve(y)
     nngp = nngp.to(solved)
     means, variances = [], []
@@ -155,3 +164,16 @@ def ensemble_limit(
         means.append(part @ solved)
         variances.append(variance.clamp(min=0))
     return torch.cat(means), torch.cat(variances)
+
+
+def _check(regressor: Regressor, y: Tensor, **kernels: Tensor) -> None:
+    """Shapes that would broadcast to something else are refused."""
+    n = len(regressor.factor)
+    if y.ndim != 2 or len(y) != n:
+        raise ValueError(f"y has shape {tuple(y.shape)}; expected ({n}, outputs)")
+    m = len(kernels["cross"])
+    wanted = {"cross": (m, n), "prior": (m,), "nngp": (n, n), "nngp_cross": (m, n)}
+    for name, kernel in kernels.items():
+        if kernel.shape != wanted[name]:
+            found = tuple(kernel.shape)
+            raise ValueError(f"{name} has shape {found}; expected {wanted[name]}")

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from geocore.kernels.composed import Kernels, Residual
+from geocore.kernels.composed import Kernels, Residual, check_layers
 from geocore.kernels.layers import Dense, Elementwise, Form, Identity, Layer, LayerNorm
 from geocore.kernels.so3_correlation import (
     correlations,
@@ -48,7 +48,8 @@ def so3_serial(*layers: Layer) -> SphericalNetwork:
 
     On SO(3): ``RotationConvolution``, activations, ``LayerNorm``, ``Residual`` of these. Behind the
     pool ``Dense``, activations, ``LayerNorm``, ``Residual``; the last layer is ``Dense``, or the
-    pool of what a convolution gives. Raises ``ValueError`` where two do not fit.
+    pool of what a convolution gives. Raises ``ValueError`` where two do not fit, ``TypeError`` for
+    what is no layer.
     """
     return SphericalNetwork(layers)
 
@@ -64,6 +65,7 @@ class SphericalNetwork:
 
     def __init__(self, layers: Iterable[Layer]) -> None:
         self.layers = tuple(layers)
+        check_layers(self.layers)
         lift = self.layers[0] if self.layers else None
         if not isinstance(lift, SphericalLift):
             raise ValueError(f"the first layer is {lift}; expected SphericalLift")
@@ -94,8 +96,9 @@ class SphericalNetwork:
         Inputs as ``harmonic_coefficients`` takes them: coefficients ``(n, channels, b, b)``,
         Driscoll-Healy maps ``(n, channels, 2b, 2b)``, HEALPix maps ``(n, channels, npix)``.
         Without ``x2`` the kernel of ``x1`` with itself: one half is computed, and is the other.
-        Memory is bounded whatever ``n1``, ``n2`` and ``sampling``. Raises ``ValueError`` for inputs
-        of different shapes, or that are none of these.
+        Memory is bounded whatever ``n1``, ``n2`` and ``sampling``. Nothing of it can be
+        differentiated. Raises ``ValueError`` for inputs of different shapes, or that are none of
+        these.
         """
         right = x1 if x2 is None else x2
         if x1.shape[1:] != right.shape[1:] or x1.dtype != right.dtype:
@@ -119,7 +122,8 @@ class SphericalNetwork:
         return Kernels(found.nngp.flatten(), found.ntk.flatten())
 
     def _coefficients(self, x: Tensor) -> Tensor:
-        return harmonic_coefficients(x, self.lift.bandlimit, ordering=self.lift.ordering)
+        # Without a look for gradients: blocks are written into what is one kernel.
+        return harmonic_coefficients(x.detach(), self.lift.bandlimit, ordering=self.lift.ordering)
 
     def _side(self, f: Tensor) -> Side:
         """The variances that layers behind the pool ask for: kernels of signals with themselves."""

@@ -37,15 +37,14 @@ __all__ = ["KernelState", "Layout", "Side", "displaced"]
 Layout = Literal["flat", "diagonal", "pairs", "displaced"]
 Rows = tuple[int, int]
 
-_RANGE = 2.0**20  # how far the scale may go from 1: squares of what is held stay in float32
+_RANGE = 2.0**20  # how far the scale may go from 1: what is held stays near what is meant
 
 
 @dataclass(frozen=True)
 class Side:
     """Inputs of one side, ``(n, copies, channels, ...)``, and their notes, ``(n, copies, h, w)``.
 
-    A note is the variance that a layer asks for, over the state's ``scale``.
-    Behind a pooling over
+    A note is the variance that a layer asks for, over the state's ``scale``. Behind a pooling over
     the group there is one copy.
     """
 

@@ -53,7 +53,8 @@ def finite_twin(
     """The network with ``width`` channels in each hidden layer and ``outputs`` in its last.
 
     ``input_shape`` is that of a sample, ``(channels, height, width)`` or ``(features,)``. Weights
-    are drawn from ``generator``. Raises ``ValueError`` for inputs that the network does not take.
+    are drawn from ``generator``. Raises ``ValueError`` for inputs that the network does not take,
+    and for windows that go around the torus more than once.
     """
     if len(input_shape) not in (1, 3) or width < 1 or outputs < 1:
         raise ValueError(
@@ -221,6 +222,8 @@ class _Builder:
     ) -> tuple[nn.Module, int]:
         """The module of ``layer`` behind so many channels, and how many it gives."""
         out = self.outputs if is_last else self.width
+        if isinstance(layer, Convolution) and form.size is not None:
+            _check_turns(layer, form.size)
         match layer:
             case Residual():
                 branch, after = self.chain(layer.branch, form, channels)
@@ -267,6 +270,16 @@ class _Builder:
             form = layer.plan(form)
             modules.append(module)
         return nn.Sequential(*modules), channels
+
+
+def _check_turns(layer: Convolution, size: tuple[int, int]) -> None:
+    for side, taps in zip(size, layer.taps, strict=True):
+        amounts = padding_amounts(side, taps, layer.stride, layer.padding)
+        if layer.padding == "circular" and max(amounts) > side:
+            raise ValueError(
+                f"kernel_size is {taps} on {side} pixels of a torus; expected at most "
+                f"{2 * side + 1} in a finite twin"
+            )
 
 
 def _weighs(layer: Layer) -> bool:

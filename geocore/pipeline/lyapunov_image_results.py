@@ -253,9 +253,13 @@ def _limits(panels: Sequence[Panel]) -> tuple[float, float]:
 
 
 def _errors(values: Sequence[float]) -> float:
-    """How many standard errors the mean is above 0."""
+    """How many standard errors the mean is above 0: NaN if a value is, 0 where all are 0."""
     mean = sum(values) / len(values)
+    if math.isnan(mean):
+        return math.nan
     error = _deviation(values) / math.sqrt(len(values))
+    if mean == 0:
+        return 0.0
     return mean / error if error > 0 else math.copysign(math.inf, mean)
 
 

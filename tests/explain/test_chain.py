@@ -107,3 +107,14 @@ def test_bad_input() -> None:
         chain_jacobian(hidden, inputs())
     with pytest.raises(ValueError, match="variance, width are 0, 3; expected above 0"):
         linear_gaussian_exponent(0, 3)
+
+
+@pytest.mark.parametrize("kind", [nn.ReLU, nn.ELU, nn.LeakyReLU])
+def test_an_activation_may_overwrite_its_input(kind: type[nn.ReLU]) -> None:
+    torch.manual_seed(0)
+    linears = [nn.Linear(5, 6), nn.Linear(6, 1)]
+    x, found = inputs(), []
+    for inplace in (False, True):
+        network = nn.Sequential(linears[0], kind(inplace=inplace), linears[1]).double()
+        found.append(chain_jacobian(HiddenMap(network), x).value)
+    torch.testing.assert_close(*found, rtol=0, atol=1e-14)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -141,3 +142,25 @@ def test_bad_input() -> None:
         lyapunov_exponents(hidden, x, method="power", block=0)
     with pytest.raises(ValueError, match="x and direction have shapes"):
         growth(hidden, x, x[:3])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_inputs_that_are_not_finite(value: float) -> None:
+    x = inputs()
+    x[3, 1] = value
+    with pytest.raises(ValueError, match=f"x is {value} at some place; expected finite numbers"):
+        lyapunov_exponents(HiddenMap(chain()), x)
+
+
+def test_a_deep_float32_chain_does_not_vanish() -> None:
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    for fan_in, out in itertools.pairwise([20] * 60 + [4]):  # its shorter side is its end
+        linear = nn.Linear(fan_in, out, bias=False)
+        nn.init.normal_(linear.weight, std=0.1 * fan_in**-0.5)
+        layers += [linear, nn.Tanh()]
+    network, x = nn.Sequential(*layers, nn.Linear(4, 1)), torch.randn(3, 20)
+    found = lyapunov_exponents(HiddenMap(network), x)
+    expected = lyapunov_exponents(HiddenMap(network.double()), x.double(), method="svd")
+    assert float(expected.total.max()) < -104  # the log of float32's smallest number
+    torch.testing.assert_close(found.largest.double(), expected.largest, rtol=0, atol=1e-5)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from geocore.groups.orbit import orbit
 from geocore.groups.planar_action import OnImages
 from geocore.healpix import GridSymmetries
 from geocore.kernels.augmented import (
+    TheoremReport,
     augmented_predictor,
     check_theorem,
     orbit_deviation_limit,
@@ -226,3 +229,13 @@ def test_wrong_input_is_named() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_a_report_with_a_nan_does_not_hold() -> None:
+    one, none = (1.0,), (1e-12,)
+    good = TheoremReport(one, 0.0, none, none, one, none, none, one)
+    assert good.holds()
+    for name in ("on", "off", "control", "orbit_augmented", "orbit_symmetrised", "orbit_control"):
+        for figures in ((math.nan, 1e-12), (1e-12, math.nan)):
+            changed: dict[str, Any] = {name: figures}
+            assert not dataclasses.replace(good, **changed).holds()

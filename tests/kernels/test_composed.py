@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
@@ -152,7 +153,8 @@ def test_scales_of_many_layers_stay_in_range() -> None:
         network = serial(*hidden, head, Dense())
         exact, rounded = network.kernel(x), network.kernel(x.float())
         for one, two in zip(exact, rounded, strict=True):
-            torch.testing.assert_close(two.double(), one, rtol=1e-3, atol=0)
+            # After 40 layers all angles are small: what is taken for 0 is 2e-3 of Theta.
+            torch.testing.assert_close(two.double(), one, rtol=3e-3, atol=0)
 
 
 def test_networks_say_what_decides_their_kernel() -> None:
@@ -203,3 +205,16 @@ def test_wrong_inputs_are_named() -> None:
         network.kernel(X, X[:0])
     with pytest.raises(ValueError, match=r"shape \(2,\)"):
         network.kernel(X[0])
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (Dense, Relu, Dense),
+        (Dense(), "relu"),
+        (Dense(), Residual(Relu, Dense()), Dense()),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_no_layer(layers: Any) -> None:
+    with pytest.raises(TypeError, match=r"layer is .*; expected a layer, such as"):
+        serial(*layers)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -91,3 +93,17 @@ def test_a_layout_changes_nothing() -> None:
 def test_constants_that_make_no_sense_are_named(arguments: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Convolution(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"kernel_size": (3, 3, 3)}, r"kernel_size and stride are \(3, 3, 3\) and 1; expected"),
+        ({"kernel_size": 2.5}, "kernel_size and stride are 2.5 and 1; expected"),
+        ({"kernel_size": (3, 2.5)}, r"kernel_size and stride are \(3, 2.5\) and 1; expected"),
+        ({"stride": 1.5}, "kernel_size and stride are 3 and 1.5; expected"),
+    ],
+)
+def test_windows_are_of_whole_pixels(settings: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Convolution(**settings)

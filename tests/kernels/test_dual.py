@@ -9,6 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from geocore.kernels import layers
+from geocore.kernels.composed import InfiniteNetwork, serial
+from geocore.kernels.convolution import Convolution
 from geocore.kernels.dual import (
     Activation,
     Erf,
@@ -116,3 +119,35 @@ def test_scaled_duals_are_duals_of_what_is_scaled(activation: Activation, scale:
     torch.testing.assert_close(after * factor, scale * slope, rtol=1e-14, atol=0)
     own = after * activation.scaled_variance(a, scale)
     torch.testing.assert_close(own, activation.variance(scale * a), rtol=1e-14, atol=0)
+
+
+def network(depth: int) -> InfiniteNetwork:
+    return serial(*[layers.Dense(), layers.Relu()] * depth, layers.Dense())
+
+
+@pytest.mark.parametrize(("depth", "scale"), [(55, 1.0), (1, 1e-8), (1, 1e8), (2, 0.0)])
+def test_float32_holds_what_it_does_not_refuse(depth: int, scale: float) -> None:
+    x = scale * torch.rand(3, 5, generator=torch.Generator().manual_seed(0))
+    exact = network(depth).kernel(x.double())
+    # 1e-6 a layer's rounding, of 55 layers that lose a factor of 2 each
+    torch.testing.assert_close(network(depth).kernel(x).ntk.double(), exact.ntk, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize(("depth", "scale"), [(90, 1.0), (1, 1e-12), (1, 1e10)])
+def test_variances_whose_squares_float32_does_not_hold_are_refused(
+    depth: int, scale: float
+) -> None:
+    x = scale * torch.rand(3, 5, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match=r"a variance before Relu is .*; expected one whose squ"):
+        network(depth).kernel(x)
+    assert bool(network(depth).kernel(x.double()).ntk.isfinite().all())
+
+
+def test_inputs_that_are_nearly_alike_keep_their_angle_in_float32() -> None:
+    x = 1 + 0.01 * torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    convolution = Convolution(3, padding="circular")
+    relu, read_out = layers.Relu(), (layers.GlobalAveragePool(), layers.Dense())
+    alike = serial(convolution, relu, convolution, relu, *read_out)
+    exact = alike.kernel(x.double()).ntk
+    # measured 2e-6; with a b made smaller in place of a threshold it was 2.6e-5
+    torch.testing.assert_close(alike.kernel(x).ntk.double(), exact, rtol=5e-6, atol=0)

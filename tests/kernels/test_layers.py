@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -19,6 +22,7 @@ from geocore.kernels.layers import (
     GlobalAveragePool,
     Layer,
     LayerNorm,
+    LeakyRelu,
     Relu,
 )
 
@@ -103,3 +107,23 @@ def test_constants_that_make_no_sense_are_named() -> None:
 def test_activations_are_named_after_themselves() -> None:
     assert Gelu().name == "Gelu"
     assert Relu() == Relu()
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (lambda: Dense(weight_std=math.inf), "weight_std is inf; expected above 0, finite"),
+        (lambda: Dense(bias_std=math.inf), "bias_std is inf; expected 0 or more, finite"),
+        (lambda: Dense(bias_std=math.nan), "bias_std is nan; expected 0 or more, finite"),
+        (lambda: LayerNorm(eps=-1), "eps is -1; expected 0 or more"),
+        (lambda: LayerNorm(eps=math.nan), "eps is nan; expected 0 or more"),
+        (lambda: LeakyRelu(math.nan), "negative_slope is nan; expected a finite number"),
+        (
+            lambda: AveragePool(2.5),  # type: ignore[arg-type]
+            "window and stride are 2.5 and 2.5; expected integers",
+        ),
+    ],
+)
+def test_layers_that_cannot_work(layer: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        layer()

@@ -88,3 +88,8 @@ def test_another_process_says_the_same() -> None:
 def test_words_with_an_address_are_refused() -> None:
     with pytest.raises(ValueError, match=r"describe\(\) of Linear holds <object object at 0x\w+>"):
         described(Linear(f"of {object()}"))
+
+
+def test_there_is_one_description() -> None:
+    assert all(network.describe() == described(network) for network in NETWORKS)
+    assert "padding='same'" in NETWORKS[8].describe()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -165,3 +166,37 @@ def test_what_has_no_factor() -> None:
         Regressor.of(torch.eye(3).half())
     with pytest.raises(ValueError, match=r"ridge is -1; expected 0 or more"):
         Regressor.of(GRAM, -1)
+
+
+def test_shapes_that_would_broadcast_are_refused() -> None:
+    gram = torch.eye(4).double()
+    regressor, y = Regressor.of(gram), torch.ones(4, 2).double()
+    cross, prior = torch.ones(3, 4).double(), torch.ones(3).double()
+    for changes, line in (
+        ({"prior": torch.ones(3, 3)}, r"prior has shape \(3, 3\); expected \(3,\)"),
+        ({"prior": torch.ones(1)}, r"prior has shape \(1,\); expected \(3,\)"),
+        ({"cross": cross[:, :3]}, r"cross has shape \(3, 3\); expected \(3, 4\)"),
+        ({"y": y[:, 0]}, r"y has shape \(4,\); expected \(4, outputs\)"),
+    ):
+        given = {"cross": cross, "prior": prior, "y": y} | changes
+        with pytest.raises(ValueError, match=line):
+            posterior(regressor, **given)
+        with pytest.raises(ValueError, match=line):
+            ensemble_limit(regressor, **given, nngp=gram, nngp_cross=cross)
+    with pytest.raises(ValueError, match=r"nngp_cross has shape \(1, 4\); expected \(3, 4\)"):
+        ensemble_limit(regressor, cross, prior, y, nngp=gram, nngp_cross=cross[:1])
+
+
+def test_what_is_no_kernel_is_named() -> None:
+    gram = torch.eye(3).double()
+    for value in (math.nan, math.inf):
+        wrong = gram.clone()
+        wrong[2, 1] = value
+        with pytest.raises(UserError, match=r"gram has entries that add up to (nan|inf); expected"):
+            Regressor.of(wrong)
+    with pytest.raises(ValueError, match="ridge is inf; expected 0 or more, and finite"):
+        Regressor.of(gram, math.inf)
+    with pytest.raises(
+        ValueError, match=r"gram is of shape \(0, 0\); expected at least one sample"
+    ):
+        Regressor.of(gram[:0, :0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -211,3 +212,21 @@ def test_wrong_layers_and_inputs_are_named() -> None:
     net = deep(Relu(), 2, 3)
     with pytest.raises(ValueError, match="expected one dtype and shape of a sample"):
         net.kernel(smooth(1, 2), smooth(1, 3))
+
+
+def test_inputs_that_require_gradients() -> None:
+    net, f = deep(Relu(), 4, 6, Dense(), Relu(), Dense()), smooth(2, 4)
+    asking = f.clone().requires_grad_()
+    for found, expected in (
+        (net.kernel(asking), net.kernel(f)),
+        (net.kernel(asking, f), net.kernel(f, f)),
+        (net.diagonal(asking), net.diagonal(f)),
+    ):
+        for one, two in zip(found, expected, strict=True):
+            assert torch.equal(one, two) and not one.requires_grad and not one.is_inference()
+
+
+@pytest.mark.parametrize("wrong", [Dense, "relu"])
+def test_what_is_no_layer(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"layer is .*; expected a layer"):
+        so3_serial(SphericalLift(4), RotationPool(), wrong)

@@ -139,3 +139,11 @@ def test_twin_of_a_residual_with_other_channels_is_refused() -> None:
     network = serial(Residual(Convolution(3)), Relu(), GlobalAveragePool(), Dense())
     with pytest.raises(ValueError, match="have 5 and 3 channels"):
         finite_twin(network, (3, 4, 4), 5)
+
+
+def test_a_window_around_the_torus_twice() -> None:
+    network = serial(Convolution(7, padding="circular"), GlobalAveragePool(), Dense())
+    with pytest.raises(ValueError, match="kernel_size is 7 on 2 pixels of a torus; expected at mo"):
+        finite_twin(network, (1, 2, 2), 4)
+    smaller = serial(Convolution(5, padding="circular"), GlobalAveragePool(), Dense())
+    assert finite_twin(smaller, (1, 2, 2), 4)(torch.ones(1, 1, 2, 2).double()).shape == (1, 1)

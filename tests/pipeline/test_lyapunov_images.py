@@ -14,7 +14,7 @@ from geocore.errors import UserError
 from geocore.explain.hidden import HiddenMap
 from geocore.explain.lyapunov import lyapunov_exponents
 from geocore.explain.tanh_network import tanh_network
-from geocore.pipeline.lyapunov_image_results import ensemble_figures
+from geocore.pipeline.lyapunov_image_results import ImageResults, _errors, ensemble_figures
 from geocore.pipeline.lyapunov_images import ImageTask, answers, image_task, loaded, plane, section
 from tests.pipeline.lyapunov_jobs import params
 
@@ -110,3 +110,24 @@ def test_figures_of_an_ensemble() -> None:
     assert math.isnan(flat.rise("wrong")) and math.isnan(flat.auc)
     disagreeing = found.mutual_information
     assert disagreeing.argmax() == 2 and float(disagreeing[0]) == pytest.approx(0, abs=1e-15)
+
+
+def test_a_correlation_that_is_no_number_does_not_pass() -> None:
+    assert math.isnan(_errors([math.nan, 0.5, 0.4]))
+    assert _errors([0.0, 0.0]) == 0 and _errors([0.5, 0.5]) == math.inf
+    assert _errors([0.1, 0.3]) == pytest.approx(2)
+    chosen = params("images")
+    assert isinstance(chosen, ImagesLyapunov)
+    truth = torch.tensor([0, 1, 1, 0])
+    total = torch.arange(8, dtype=F64).view(2, 4)
+    shares = torch.tensor([0.9, 0.8, 0.7, 0.6], dtype=F64)
+    right = torch.stack([shares, 1 - shares], dim=-1)[:, [0, 1]]
+    right[1:3] = right[1:3].flip(-1)  # no member is wrong of any
+    said = {"probabilities": right.expand(2, 4, 2), "total": total}
+    aucs = {"auc": torch.tensor([0.5, 0.5], dtype=F64)}
+    x = torch.zeros(4, 6)
+    found = ImageResults(chosen, ImageTask(x, truth, x, truth, 2))
+    for _ in range(2):
+        found.add(said, aucs)
+    (line,) = found.broken()
+    assert "rank correlation of wrong with the exponent is nan standard errors above 0" in line
