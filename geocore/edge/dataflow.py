@@ -77,11 +77,7 @@ class Flow:
 
 
 def flow(model: QuantisedModel, timing: Timing, images: int = 2) -> Flow:
-    """Stream ``images`` of them back to back, every word taken as soon as it is there.
-
-    A dense node with lanes takes no further word before its last result is gone, where the Verilog
-    takes those that fit: which can matter only where such a node lies beside another way to a join.
-    """
+    """Stream ``images`` of them back to back, every word taken as soon as it is there."""
     return _Network(model, timing, images).run()
 
 

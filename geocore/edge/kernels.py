@@ -25,7 +25,7 @@ from geocore.errors import UserError
 
 __all__ = ["Kernel", "adder_kernel", "import_alkaid"]
 
-_STAGE = re.compile(r"\blogic(\d+)\b")  # alkaid names the stages of every kernel alike
+_STAGE, _TABLE = re.compile(r"\blogic(\d+)\b"), re.compile(r"\btable_(?=[0-9a-f]{8})")
 
 
 @dataclass(frozen=True)
@@ -50,23 +50,22 @@ class Kernel:
 def adder_kernel(name: str, node: Weighted, weight: Tensor, *, levels: int = 4) -> Kernel:
     """The kernel of ``weight (out, in)``: the node's own in the order in which inputs lie.
 
-    Sums are rounded and saturated onto ``node.output`` in the kernel. ``levels`` is the number of
-    adders in a row between two registers. Equal arguments give equal files. Raises ``UserError``
-    where alkaid is not installed.
+    It gives the accumulator: alkaid's own rounding goes astray where all sums of an output are
+    ties, or one number. ``levels`` is the number of adders in a row between two registers. Equal
+    arguments give equal files. Raises ``UserError`` where alkaid is not installed, and
+    ``ValueError`` for inputs of one signed bit, which it takes for unsigned.
     """
     import_alkaid()
     trace: Any = quiet_import("alkaid.trace")
     ops: Any = quiet_import("alkaid.trace.ops")
     passes: Any = quiet_import("alkaid.trace.passes")
     rtl: Any = quiet_import("alkaid.codegen.rtl.rtl_model")
-    given, grid = node.input, node.output or node.accumulator
+    given, grid = node.input, node.accumulator
+    if given.bits == 1 and given.signed:
+        raise ValueError(f"input of {node.name} is {given}; expected an unsigned bit, or two bits")
     inputs = trace.FVArrayInput((weight.shape[1],))
     numbers = ops.quantize(inputs, int(given.signed), given.bits - given.signed, 0)
     sums = numbers @ weight.T.numpy().astype(np.float64) + node.bias.numpy().astype(np.float64)
-    dropped = node.fraction - grid.fraction  # bits, from the accumulator's grid to the output's
-    if node.output is not None:
-        above = grid.bits - grid.signed + dropped
-        sums = ops.quantize(sums, int(grid.signed), above, -dropped, "SAT", "RND_CONV")
     logic = trace.trace(inputs, sums, keep_dead_inputs=True)
     logic = passes.dead_code_elimin(passes.fuse_ternary_adders(logic), keep_dead_inputs=True)
     # The window before it is a register already.
@@ -78,16 +77,13 @@ def adder_kernel(name: str, node: Weighted, weight: Tensor, *, levels: int = 4) 
         model = rtl.RTLModel(stages, scratch, name, ternary_fuse=False, print_latency=False)
         model.write()
         source = Path(scratch) / "src"
-        own = {
-            path.name: _STAGE.sub(rf"{name}_stage\1", path.read_text())
-            for path in sorted(source.glob("*.v"))
-        }
+        own = {path.name: _own(name, path.read_text()) for path in sorted(source.glob("*.v"))}
         shared = {path.name: path.read_text() for path in sorted((source / "static").glob("*.v"))}
-    files = {_STAGE.sub(rf"{name}_stage\1", file): text for file, text in own.items()}
+    files = {_own(name, file): text for file, text in own.items()}
     signal = stages.out_signals[0]
     signed, above, below = np.max(signal.precisions, axis=0).tolist()
     files[f"{name}_ports.v"] = _ports(
-        name, weight.shape, given, grid, (bool(signed), signed + above + below, -below - dropped)
+        name, weight.shape, given, grid, (bool(signed), signed + above + below, -below)
     )
     return Kernel(
         name=f"{name}_ports",
@@ -106,6 +102,11 @@ def import_alkaid() -> ModuleType:
     if util.find_spec("alkaid") is None:
         raise UserError("alkaid is not installed; expected it here: pip install 'geocore[chip]'")
     return quiet_import("alkaid")
+
+
+def _own(name: str, text: str) -> str:
+    """With the kernel's name before those that alkaid gives stages and tables of every kernel."""
+    return _TABLE.sub(f"{name}_table_", _STAGE.sub(rf"{name}_stage\1", text))
 
 
 def _ports(

@@ -159,16 +159,19 @@ def _adders(made: NodeModule, place: Place, node: Weighted, weight: Tensor, give
     """A kernel of adders on a stream, with a queue behind it so that it can wait."""
     kernel = adder_kernel(f"{made.name}_kernel", node, weight, levels=place.levels)
     made.kernel = kernel
-    bits = place.shape[2] * place.grid.bits
+    outputs, sums, grid = place.shape[2], kernel.output, place.grid
+    bits = outputs * grid.bits
     return (
-        f"    wire [{bits - 1}:0] kernel_data;\n"
+        f"    wire [{outputs * sums.bits - 1}:0] kernel_data;\n"
+        f"    wire [{bits - 1}:0] rounded;\n"
         f"    {kernel.name} kernel "
         f"(.clk(clk), .model_inp({given}_data), .model_out(kernel_data));\n"
+        f"{_onto('kernel_data', outputs, sums, grid, 0, 'rounded')}"
         f"    geocore_credit #(.BITS({bits}), .LATENCY({kernel.latency}), "
         f".DEPTH({kernel.latency + 2})) credit (\n"
         "        .clk(clk), .rst(rst),\n"
         f"        .in_valid({given}_valid), .in_ready({given}_ready),\n"
-        "        .kernel_data(kernel_data),\n"
+        "        .kernel_data(rounded),\n"
         "        .out_data(out_data), .out_valid(out_valid), .out_ready(out_ready)\n"
         "    );\n"
     )
@@ -184,7 +187,9 @@ def _shared(made: NodeModule, place: Place, node: Dense, lanes: int) -> str:
     table[:, :, :channels] = node.weight.view(outputs, beats, channels)
     # (step, output, lane): a row a step, the first output's first lane in the lowest bits.
     rows = table.view(outputs, beats * inputs // lanes, lanes).transpose(0, 1)
-    made.tables[weights] = _hexadecimal(rows.flatten(1), node.weight_format.bits)
+    # The module's weights are signed.
+    weight_bits = node.weight_format.bits + (not node.weight_format.signed)
+    made.tables[weights] = _hexadecimal(rows.flatten(1), weight_bits)
     made.tables[biases] = _hexadecimal(node.bias[None], grid.bits)
     spare = (inputs - channels) * node.input.bits
     text = f"    wire [{outputs * grid.bits - 1}:0] sums_data;\n"
@@ -194,7 +199,7 @@ def _shared(made: NodeModule, place: Place, node: Dense, lanes: int) -> str:
         data=f"{{{spare}'b0, in_data}}" if spare else "in_data", out="sums",
         BEATS=beats, INPUTS=inputs, OUTPUTS=outputs, LANES=lanes,
         INPUT_BITS=node.input.bits, INPUT_SIGNED=int(node.input.signed),
-        WEIGHT_BITS=node.weight_format.bits, ACCUMULATOR=grid.bits,
+        WEIGHT_BITS=weight_bits, ACCUMULATOR=grid.bits,
         WEIGHTS=f'"{weights}"', BIASES=f'"{biases}"',
     )  # fmt: skip
     text += "    assign out_valid = sums_valid;\n    assign sums_ready = out_ready;\n"

@@ -84,6 +84,22 @@ class Weighted(Node):
     input: FixedPoint
     output: FixedPoint | None
 
+    def __post_init__(self) -> None:
+        if self.weight.dtype != torch.int64 or self.bias.dtype != torch.int64:
+            found = f"{self.weight.dtype} and {self.bias.dtype}"
+            raise ValueError(f"weight and bias of {self.name} are {found}; expected int64")
+        if self.bias.shape != self.weight.shape[:1]:
+            found = f"{tuple(self.bias.shape)}"
+            raise ValueError(
+                f"bias of {self.name} has shape {found}; expected ({len(self.weight)},)"
+            )
+        ends = int(self.weight.min()), int(self.weight.max())
+        if ends[0] < self.weight_format.lowest or ends[1] > self.weight_format.highest:
+            raise ValueError(
+                f"weights of {self.name} go from {ends[0]} to {ends[1]}; expected what "
+                f"{self.weight_format} holds"
+            )
+
     @property
     def fraction(self) -> int:
         """Fractional bits of a product, and so of the accumulator: those of both factors."""

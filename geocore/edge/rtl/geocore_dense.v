@@ -32,7 +32,7 @@ module geocore_dense #(
     localparam STEP_BITS = $clog2(STEPS + 1);
     localparam PRODUCT = INPUT_BITS + 1 + WEIGHT_BITS;
 
-    (* rom_style = "distributed" *) reg [OUTPUTS*LANES*WEIGHT_BITS-1:0] weights [0:ROWS-1];
+    reg [OUTPUTS*LANES*WEIGHT_BITS-1:0] weights [0:ROWS-1];
     reg [OUTPUTS*ACCUMULATOR-1:0] biases [0:0];
     initial begin
         $readmemh(WEIGHTS, weights);
