@@ -1,4 +1,4 @@
-"""``geocore estimate``: what the kernels of a stage will cost, before it starts."""
+"""``geocore estimate``: what a stage's kernels, or its networks on a chip, will cost beforehand."""
 
 from __future__ import annotations
 
@@ -17,19 +17,39 @@ __all__ = ["estimate"]
 
 def estimate(
     stage: Annotated[
-        str | None, typer.Argument(help="A stage with kernels; none: the only one there is.")
+        str | None,
+        typer.Argument(
+            help="A stage with kernels, or synthesize; none: the only one with kernels."
+        ),
     ] = None,
     study: Annotated[str | None, typer.Option(help="Of studies/STUDY instead.")] = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="Time to try blocks for.")] = 5.0,
     as_json: Json = False,
 ) -> None:
-    """Predict time, memory and disk of a stage's kernels, from a few small blocks of them."""
+    """Predict time, memory and disk of a stage's kernels, from a few small blocks of them.
+
+    Of synthesize: look-up tables, flip-flops and cycles of every variant, before it is trained.
+    """
+    if stage == "synthesize":
+        _chip(stage, study, as_json)
+        return
     with mistakes():
         from geocore.pipeline.kernel_estimate import estimate as estimated
 
         job = _job(stage, study)
         found = estimated(job, seconds)
     emit(_document(job, found), as_json, lambda: _show(job, found))
+
+
+def _chip(stage: str, study: str | None, as_json: bool) -> None:
+    from geocore.cli.estimate_chip import document, show
+
+    with mistakes():
+        from geocore.pipeline.synthesis_estimate import estimate_variants
+
+        job = _job(stage, study)
+        planned = estimate_variants(job)
+    emit(document(job, planned), as_json, lambda: show(job, planned))
 
 
 def _job(stage: str | None, study: str | None) -> Job:

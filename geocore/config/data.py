@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from geocore.config.section import Section, Seed, rule
 
-__all__ = ["DENSE_SOURCES", "DataParams"]
+__all__ = ["DENSE_SOURCES", "DataParams", "MergedParams"]
 
-DENSE_SOURCES = ("scenes", "woodscape", "camvid", "canvas")
+DENSE_SOURCES = ("scenes", "woodscape", "camvid", "cityscapes", "canvas")
 _NEEDED = {
     "scenes": ("scenes", "height", "width", "jitter", "tilt"),
     "woodscape": ("camera",),
     "canvas": ("canvases", "height", "width", "items_of", "items"),
+    "street_digits": ("canvases", "items_of"),
 }
+_CAMERAS = {"scenes": ("null", "pinhole"), "woodscape": ("FV", "RV", "MVL", "MVR")}
 
 Pixels = Annotated[int, Field(ge=2, le=8192)]
 Counts = Annotated[
@@ -49,23 +51,27 @@ class DataParams(Section):
         "fashion_mnist",
         "image_folder",
         "parquet_images",
+        "svhn",
+        "svhn_extra",
+        "street_digits",
         "scenes",
         "woodscape",
         "camvid",
+        "cityscapes",
         "canvas",
     ]
     path: str | None = Field(
         description="folder of image_folder and parquet_images, relative to the repository, "
-        "else to the folder that GEOCORE_DATA names; of woodscape and camvid, if it is another "
-        "than the one of that name there"
+        "else to the folder that GEOCORE_DATA names; of woodscape, camvid and cityscapes, if it is "
+        "another than the one of that name there"
     )
     image_size: Pixels | None = Field(
         description="resize every image to this many pixels a side; null keeps them as they are"
     )
-    height: Pixels | None = Field(description="rows of scenes, canvas, woodscape and camvid")
+    height: Pixels | None = Field(description="rows of sources with a class a pixel")
     width: Pixels | None = Field(
-        description="columns of scenes and canvas; woodscape and camvid are reduced to "
-        "height x width, null keeps them as they are"
+        description="columns of scenes and canvas; the others are reduced to height x width, "
+        "null keeps them as they are"
     )
     scenes: Counts | None = Field(description="scenes rendered for training, validation and test")
     jitter: Annotated[float, Field(ge=0, le=30)] | None = Field(
@@ -74,14 +80,15 @@ class DataParams(Section):
     tilt: Annotated[float, Field(ge=0, le=180)] | None = Field(
         description="degrees that a test scene's further cameras are tilted and rolled"
     )
-    camera: Literal["FV", "RV", "MVL", "MVR"] | None = Field(
-        description="whose images of woodscape: front, rear, left or right mirror"
+    camera: Literal["FV", "RV", "MVL", "MVR", "pinhole"] | None = Field(
+        description="whose images of woodscape: front, rear, left or right mirror; scenes through "
+        "a pinhole, null through a fisheye"
     )
     canvases: Counts | None = Field(
-        description="canvases with items for training, validation and test"
+        description="canvases with items, or street_digits, for training, validation and test"
     )
     items_of: Literal["digits", "mnist", "fashion_mnist"] | None = Field(
-        description="whose images lie on a canvas"
+        description="whose images lie on a canvas, or are the digits of street_digits"
     )
     items: Span | None = Field(description="least and most items on a canvas")
     item_size: Pixels | None = Field(
@@ -96,6 +103,11 @@ class DataParams(Section):
     )
     seed: Seed
 
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> type[Section]:
+        """``MergedParams`` where ``raw`` has its key."""
+        return MergedParams if "classes" in raw else cls
+
     @property
     def dense(self) -> bool:
         """Whether the source has a class for each pixel."""
@@ -107,9 +119,19 @@ class DataParams(Section):
             value = getattr(self, key)
             if value is not None and not applies:
                 shown = list(value) if isinstance(value, tuple) else value
-                raise ValueError(f"data.{key} is {shown}; expected null for source {self.source}")
+                pinhole = key == "tilt" and self.camera == "pinhole"
+                lens = " through a pinhole" if pinhole else ""
+                raise ValueError(
+                    f"data.{key} is {shown}; expected null for source {self.source}{lens}"
+                )
+        cameras = _CAMERAS.get(self.source, ())
+        if self.camera is not None and self.camera not in cameras:
+            raise ValueError(
+                f"data.camera is {self.camera}; expected {' or '.join(cameras)} for source "
+                f"{self.source}"
+            )
         for key in _NEEDED.get(self.source, ()):
-            if getattr(self, key) is None:
+            if getattr(self, key) is None and not (key == "tilt" and self.camera == "pinhole"):
                 raise ValueError(f"data.{key} is null; expected a value for source {self.source}")
         if (self.height is None) != (self.width is None):
             raise ValueError(
@@ -121,16 +143,36 @@ class DataParams(Section):
     def _applies(self) -> Iterator[tuple[str, bool]]:
         """Each key that is not every source's, and whether it is this one's."""
         scenes, canvas = self.source == "scenes", self.source == "canvas"
+        made = scenes or canvas or self.source == "street_digits"
         yield "image_size", not self.dense
-        yield "limit", not (scenes or canvas)
-        yield "path", not (scenes or canvas)
+        yield "limit", not made
+        yield "path", not (made or self.source.startswith("svhn"))
         for key in ("height", "width"):
             yield key, self.dense
-        for key in ("scenes", "jitter", "tilt"):
+        for key in ("scenes", "jitter"):
             yield key, scenes
-        yield "camera", self.source == "woodscape"
-        for key in ("canvases", "items_of", "items", "item_size"):
+        yield "tilt", scenes and self.camera != "pinhole"
+        yield "camera", self.source in _CAMERAS
+        for key in ("canvases", "items_of"):
+            yield key, canvas or self.source == "street_digits"
+        for key in ("items", "item_size"):
             yield key, canvas
+
+
+class MergedParams(DataParams):
+    """``DataParams`` of road scenes that may have their classes merged into four."""
+
+    classes: Literal["all", "road"] = Field(
+        description="the source's own, or background, road, car and person"
+    )
+
+    @model_validator(mode="after")
+    def _of_road_scenes(self) -> MergedParams:
+        if not self.dense or self.source == "canvas":
+            raise ValueError(
+                f"data.classes is {self.classes}; expected no such key for source {self.source}"
+            )
+        return self
 
 
 def _shown(value: Any) -> str:

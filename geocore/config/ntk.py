@@ -30,3 +30,6 @@ class NtkParams(Section):
     seed: Seed = Field(description="which samples")
     block: int = Field(ge=1, le=4096, description="samples of a batch; a pair is cached together")
     ridge: float = Field(ge=0, le=1000, description="against the mean of the kernel's diagonal")
+    solver: Literal["auto", "cholesky", "iterative"] = Field(
+        description="of the regression: a factor, or conjugate gradients"
+    )

@@ -1,23 +1,33 @@
-"""The small network for a chip, its bits, and how it is laid out in hardware."""
+"""The network for a chip, its variants' bits and sparsity, and the ways on which it goes there."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from geocore.config.section import Section, Seed, rule
+from geocore.config.train import ClassWeights
 
-__all__ = ["SynthesizeParams"]
+__all__ = ["MAIN", "SynthesizeParams", "Variant", "Way"]
 
+MAIN = "main"  # the variant that the section itself describes
+Way = Literal["hls4ml", "verilog"]
 Channels = Annotated[
     tuple[Annotated[int, Field(ge=1, le=1024)], ...],
-    *rule(lambda widths: 1 <= len(widths) <= 8, "a list of 1 to 8 integers from 1 to 1024"),
+    *rule(lambda widths: 1 <= len(widths) <= 16, "a list of 1 to 16 integers from 1 to 1024"),
 ]
-# Two bits are the least of a symmetric signed grid; with more than twelve, a bias on the grid of
-# the products would no longer fit into 32 bits.
-Bits = Annotated[int, Field(ge=2, le=12)]
+# Two bits are the least of a symmetric signed grid.
+Bits = Annotated[int, Field(ge=2, le=16)]
+WeightBits = Bits | Literal["binary", "ternary"]
+LayerBits = tuple[tuple[str, WeightBits, Bits], ...]
+Sparsity = Annotated[float, Field(ge=0, lt=1)]
+Error = Annotated[float, Field(ge=0, le=10)]
+Ways = Annotated[
+    tuple[Way, ...],
+    *rule(lambda ways: len(set(ways)) == len(ways), "each of hls4ml and verilog once at most"),
+]
 Part = Annotated[
     str,
     *rule(
@@ -27,22 +37,91 @@ Part = Annotated[
 ]
 
 
+class Variant(BaseModel):
+    """A name, and what is otherwise than in the section; null: as there.
+
+    ``filter_error``: whole filters leave the float network while the relative squared error of what
+    it gives stays within that. ``search_rise``: from the variant's bits down, layer by layer, the
+    least harmful first, while the calibration loss rises by no more. Null: neither.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: Annotated[
+        str,
+        *rule(
+            lambda name: re.fullmatch("[a-z][a-z0-9_]{0,31}", name) is not None,
+            "lower-case letters, digits and _, a letter first",
+        ),
+    ]
+    weight_bits: WeightBits | None = None
+    activation_bits: Bits | None = None
+    layer_bits: LayerBits | None = None
+    sparsity: Sparsity | None = None
+    filter_error: Error | None = None
+    search_rise: Error | None = None
+    ways: Ways | None = None
+
+
+Variants = Annotated[
+    tuple[Variant, ...],
+    *rule(
+        lambda given: len({MAIN, *(variant.name for variant in given)}) == len(given) + 1,
+        f"a name of its own for each, none of them {MAIN}",
+    ),
+]
+
+
 class SynthesizeParams(Section):
-    """``synthesize``: a convolutional student, fixed-point quantised, as firmware by hls4ml."""
+    """``synthesize``: a convolutional network, pruned, quantised, as firmware and netlist."""
 
     title: ClassVar[str] = "synthesize"
 
-    channels: Channels = Field(description="of each block: convolution 3x3, ReLU, max-pooling 2x2")
-    weight_bits: Bits
-    activation_bits: Bits
+    network: Literal["blocks", "street_cnn", "enet"] = Field(
+        description="blocks of convolutions; the published network for street digits; compressed "
+        "ENet, which names the class of each pixel"
+    )
+    channels: Channels | None = Field(
+        description="blocks: of each, convolution 3x3, ReLU, max-pooling 2x2; enet: filters of its "
+        "stages; null of street_cnn"
+    )
     input_bits: Bits
+    weight_bits: WeightBits
+    activation_bits: Bits
+    layer_bits: LayerBits = Field(
+        description="of a layer that has its own bits: its name, its weights', what it gives on"
+    )
+    sparsity: Sparsity = Field(description="share of weights that are pruned, the smallest")
     seed: Seed
-    epochs: int = Field(ge=1, le=100_000, description="of the float student")
+    epochs: int = Field(ge=1, le=100_000, description="of the float network")
     quantised_epochs: int = Field(
-        ge=1, le=100_000, description="of quantisation-aware training, from the float weights"
+        ge=1, le=100_000, description="of each variant, from the float weights"
     )
     batch_size: int = Field(ge=1, le=1_000_000)
-    lr: float = Field(gt=0, le=10, description="peak; a quarter of it in the quantised epochs")
+    lr: float = Field(
+        gt=0,
+        le=10,
+        description="peak; a quarter of it in quantised epochs, all of it for binary and ternary",
+    )
+    class_weights: ClassWeights = Field(
+        description="enet: how much more a pixel of a rare class counts"
+    )
+    variants: Variants = Field(
+        description="further networks from the same float weights: a name, and what they have "
+        "otherwise of weight_bits, activation_bits, layer_bits, sparsity and ways; filter_error "
+        "and search_rise are theirs alone"
+    )
+    ways: Ways = Field(
+        description="hls4ml: firmware, compiled and compared; verilog: simulated and synthesised"
+    )
+    images: int = Field(ge=1, le=100_000, description="of test that the compiled firmware is asked")
+    streamed: int = Field(ge=2, le=100_000, description="of test through the simulated hardware")
+    dense_cycles: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        description="verilog: cycles that all dense layers together may add; null: the fewest LUTs"
+    )
+    vectors: int = Field(
+        ge=1, le=10_000_000, description="on which the netlist of a kernel is held against it"
+    )
     io_type: Literal["io_parallel", "io_stream"] = Field(
         description="io_stream for images of more than about 16 x 16: the other unrolls every pixel"
     )
@@ -51,5 +130,38 @@ class SynthesizeParams(Section):
         ge=1, le=65536, description="multiplications that share a multiplier, at most"
     )
     backend: Literal["Vitis", "Vivado"]
-    clock_period: float = Field(gt=0, le=1000, description="nanoseconds")
+    clock_period: float = Field(gt=0, le=1000, description="nanoseconds, assumed")
     part: Part = Field(description="the chip, in the vendor's spelling")
+
+    @model_validator(mode="after")
+    def _network_has_its_channels(self) -> SynthesizeParams:
+        if (self.channels is None) != (self.network == "street_cnn"):
+            expected = "null" if self.network == "street_cnn" else "a list"
+            raise ValueError(
+                f"synthesize.channels is {self.channels}; expected {expected} of {self.network}"
+            )
+        if self.network != "enet" and self.class_weights != "none":
+            raise ValueError(
+                f"synthesize.class_weights is {self.class_weights}; expected none of {self.network}"
+            )
+        return self
+
+    @property
+    def dense(self) -> bool:
+        """Whether each pixel has a class."""
+        return self.network == "enet"
+
+    def chosen(self) -> dict[str, Variant]:
+        """Every variant with all that it has, the section's own first."""
+        own = Variant(
+            name=MAIN,
+            weight_bits=self.weight_bits,
+            activation_bits=self.activation_bits,
+            layer_bits=self.layer_bits,
+            sparsity=self.sparsity,
+            ways=self.ways,
+        )
+        return {MAIN: own} | {
+            variant.name: own.model_copy(update=variant.model_dump(exclude_none=True))
+            for variant in self.variants
+        }

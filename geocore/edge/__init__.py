@@ -6,9 +6,10 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "fixedpoint": ["FixedPoint"],
-        "student": ["Student", "build_student"],
+        "street_cnn": ["StreetCnn"],
         "description": ["QuantisedModel"],
-        "quantised": ["Bits", "QuantisedStudent"],
+        "tracing": ["trace"],
+        "quantised": ["Bits", "QuantisedNetwork"],
         "reference": ["reference_logits"],
         "qonnx_file": ["write_qonnx"],
         "firmware": ["FirmwareOptions", "write_firmware"],

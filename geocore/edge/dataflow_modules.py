@@ -6,11 +6,14 @@ Between two processes lies a ``Channel``: for word after word the cycle in which
 not known yet, it yields the list and the place that it waits for.
 
 In each of them, one word passes a cycle at most, and what a register holds is seen a cycle later.
+``geocore/edge/rtl/dataflow.cpp`` holds the same rules to be compiled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+
+from geocore.edge.dataflow_network import Part
 
 __all__ = [
     "Channel",
@@ -18,6 +21,7 @@ __all__ = [
     "Times",
     "dense",
     "enter",
+    "followed",
     "fork",
     "leave",
     "pool",
@@ -56,6 +60,64 @@ class Channel:
 
     def __init__(self, runnable: list[Process]) -> None:
         self.offered, self.taken = Times(runnable), Times(runnable)
+
+
+def followed(parts: Sequence[Part], channels: int) -> tuple[list[Channel], list[int]]:
+    """Run the parts until nobody can go on: the channels, and for each part the largest number of
+    its places that were in use, 0 but for queues.
+    """
+    runnable: list[Process] = []
+    made = [Channel(runnable) for _ in range(channels)]
+    for part in parts:
+        runnable += _processes(part, made, runnable)
+    while runnable:
+        process = runnable.pop()
+        for times, place in process:
+            if len(times) <= place:
+                times.wait(process)
+                break
+    most = [
+        _most(made[part.reads[0]], made[part.gives[0]]) if part.kind == "queue" else 0
+        for part in parts
+    ]
+    return made, most
+
+
+def _processes(
+    part: Part, channels: Sequence[Channel], runnable: list[Process]
+) -> Iterator[Process]:
+    given, out = [channels[n] for n in part.reads], [channels[n] for n in part.gives]
+    n = part.numbers
+    if part.kind == "source":
+        yield source(out[0], n[0])
+    elif part.kind == "sink":
+        yield sink(given[0], n[0])
+    elif part.kind == "fork":
+        yield fork(given[0], out, n[0])
+    elif part.kind == "queue":
+        written = Times(runnable)
+        yield enter(given, out[0], written, n[0], n[2])
+        yield leave(written, out[0], n[1], n[2])
+    elif part.kind == "window":
+        yield window(
+            given[0], out[0], (n[0], n[1]), (n[2], n[3]), n[4], (n[5], n[6], n[7], n[8]), n[9]
+        )
+    elif part.kind == "pool":
+        yield pool(given[0], out[0], (n[0], n[1]), n[2], n[3])
+    elif part.kind == "upsample":
+        yield upsample(given[0], out[0], (n[0], n[1]), n[2], n[3])
+    else:
+        yield dense(given[0], out[0], *n)
+
+
+def _most(before: Channel, behind: Channel) -> int:
+    """The largest number of places of a queue in use: one is free from the cycle after a read."""
+    most, read = 0, 0
+    for written, cycle in enumerate(before.taken, 1):
+        while read < len(behind.taken) and behind.taken[read] < cycle:
+            read += 1
+        most = max(most, written - read)
+    return most
 
 
 def source(out: Channel, words: int) -> Process:

@@ -25,6 +25,7 @@ from geocore.edge.nodes import (
     Shape,
     Upsample,
     Weighted,
+    is_whole,
 )
 
 __all__ = ["QuantisedModel"]
@@ -53,6 +54,8 @@ class QuantisedModel:
     def __post_init__(self) -> None:
         if not self.nodes:
             raise ValueError("nodes are none; expected at least one")
+        if len(tuple(self.shape)) != 3 or not all(is_whole(size, 1) for size in self.shape):
+            raise ValueError(f"shape is {self.shape!r}; expected (height, width, channels)")
         known, read = {IMAGES}, {self.nodes[-1].name}
         for node in self.nodes:
             if node.name in known:
@@ -129,9 +132,11 @@ class QuantisedModel:
                 )
             nodes = tuple(_read(entry, tensors) for entry in value["nodes"])
             height, width, channels = value["shape"]
-            return cls((height, width, channels), FixedPoint(**value["input"]), nodes)
-        except (KeyError, TypeError) as error:
+            return cls((height, width, channels), _grid("input", value["input"]), nodes)
+        except KeyError as error:
             raise ValueError(f"about lacks {error}; expected a model's description") from error
+        except TypeError as error:
+            raise ValueError(f"about: {error}; expected a model's description") from error
 
     @classmethod
     def read(cls, path: Path, prefix: str = "") -> QuantisedModel:
@@ -161,7 +166,11 @@ def _written(node: Node) -> dict[str, Any]:
 
 
 def _read(entry: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Node:
-    kind = _KINDS[entry["kind"]]
+    kind = _KINDS.get(entry["kind"])
+    if kind is None:
+        raise ValueError(
+            f"kind of {entry['name']} is {entry['kind']!r}; expected one of {', '.join(_KINDS)}"
+        )
     values: dict[str, Any] = {}
     for field in dataclasses.fields(kind):
         if field.name in _TENSORS:
@@ -169,7 +178,18 @@ def _read(entry: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Node:
             continue
         value = entry[field.name]
         if isinstance(value, dict):
-            value = FixedPoint(**value)
+            value = _grid(f"{field.name} of {entry['name']}", value)
         values[field.name] = tuple(value) if isinstance(value, list) else value
     made: Node = kind(**values)
     return made
+
+
+def _grid(what: str, value: Any) -> FixedPoint:
+    """A file's grid. Raises ``ValueError`` for parts that are not of their types."""
+    grid = FixedPoint(**value)
+    whole = is_whole(value["bits"], 1) and isinstance(value["fraction"], int)
+    if not whole or not isinstance(value["signed"], bool):
+        raise ValueError(
+            f"{what} is {value}; expected whole bits and fraction, signed true or false"
+        )
+    return grid

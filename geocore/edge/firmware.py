@@ -3,79 +3,98 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import Any
 
 from geocore.compat import import_hls4ml
 from geocore.edge.description import QuantisedModel
-from geocore.edge.nodes import Weighted
+from geocore.edge.firmware_options import FirmwareOptions
+from geocore.edge.nodes import IMAGES, Add, Concatenate, Convolution, Dense, Weighted
+from geocore.edge.preflight import preflight, require_unrolled
+from geocore.edge.taken_over import layer_name, left_out, paths, require_taken_over, rounded
 from geocore.edge.tools import quiet_import
+from geocore.errors import UserError
 
 __all__ = ["PROJECT", "FirmwareOptions", "write_firmware"]
 
 PROJECT = "student"
-_WEIGHTED = {"Conv2D", "Dense"}
-_PLAIN = {"Activation", "Input", "Pooling2D", "Reshape", "ZeroPadding2D"}
-_DESCRIBED = {"Conv": "convolution", "MatMul": "dense"}
-
-
-@dataclass(frozen=True)
-class FirmwareOptions:
-    """How a network is laid out: hls4ml's own words, the clock period in nanoseconds."""
-
-    io_type: Literal["io_parallel", "io_stream"]
-    strategy: Literal["Latency", "Resource"]
-    reuse_factor: int
-    backend: Literal["Vitis", "Vivado"]
-    clock_period: float
-    part: str
 
 
 def write_firmware(
-    file: Path, model: QuantisedModel, options: FirmwareOptions, folder: Path, log: Path
+    file: Path,
+    model: QuantisedModel,
+    options: FirmwareOptions,
+    folder: Path,
+    log: Path,
+    queues: Mapping[tuple[str, str], int] | None = None,
+    *,
+    trace: bool = False,
 ) -> dict[str, int]:
     """Write the sources of the network in the QONNX ``file`` into ``folder``.
 
-    ``model`` is its description. From it come the widths that hls4ml is told: images are
-    ``model.input`` (so they must be put on that grid first), and accumulators and results of each
-    layer are ``Weighted.accumulator``, which no sum can leave. Equal arguments give equal
-    files, wherever the folder is: hls4ml's random stamp is fixed, and its record of the
-    conversion, which holds paths and Python objects, is not written. What hls4ml says goes to the
-    end of ``log``.
+    ``model`` is its description. From it come the widths that hls4ml is told: images and what nodes
+    give are on their grids, and accumulators are ``Weighted.accumulator``, which no sum can leave.
+    ``queues`` are depths of streams in pixels, by the two nodes between which they lie; others keep
+    hls4ml's own, a whole image. With ``trace`` the library that is compiled of the sources can tell
+    what every node gives; a vendor's tool sees none of it. Equal arguments give equal files,
+    wherever the folder is: hls4ml's random stamp is fixed, and its record of the conversion, which
+    holds paths and Python objects, is not written. What hls4ml says goes to the end of ``log``.
 
     Returns each layer's reuse factor: the largest of those that the layer's shape allows, up to
-    ``options.reuse_factor``. With strategy Resource a factor above the fan-in is never taken, as
-    hls4ml's kernels then compute something else without a word. Raises ``RuntimeError`` if
-    hls4ml did not take over a width or a weight.
+    the one that is asked for. With strategy Resource a factor above the fan-in is never taken, as
+    hls4ml's kernels then compute something else without a word. Raises ``UserError`` for what
+    ``preflight`` refuses and where hls4ml crashes, ``ValueError`` for a file of another network or
+    a queue that lies nowhere, and ``RuntimeError`` if hls4ml did not take over a width, a weight
+    or an edge.
     """
+    preflight(model, options)
     package: Any = import_hls4ml()
     wrapper: Any = quiet_import("qonnx.core.modelwrapper")
     graph = wrapper.ModelWrapper(str(file))
-    nodes = [node for node in graph.graph.node if node.op_type in _DESCRIBED]
-    kinds = [layer.kind for layer in model.weighted]
-    if [_DESCRIBED[node.op_type] for node in nodes] != kinds:
-        raise ValueError(f"{file} holds {[node.op_type for node in nodes]}; expected {kinds}")
-    layers = {node.name: layer for node, layer in zip(nodes, model.weighted, strict=True)}
-    with log.open("a", encoding="utf-8") as stream, contextlib.redirect_stdout(stream):
+    _require_same(file, graph, model)
+    with (
+        log.open("a", encoding="utf-8") as stream,
+        contextlib.redirect_stdout(stream),
+        warnings.catch_warnings(),
+        _upsampling_by_height_and_width(),
+    ):
+        # It says so of its own passes.
+        warnings.filterwarnings("ignore", message="Overriding attribute 'strategy'")
         config = package.utils.config_from_onnx_model(
             graph, granularity="name", backend=options.backend
         )
-        config["Model"]["Strategy"] = options.strategy
-        config["LayerName"][graph.graph.input[0].name]["Precision"] = str(model.input)
-        reuse = {}
-        for name, layer in layers.items():
-            reuse[layer.name] = _reuse_factor(package, layer, options)
-            about = config["LayerName"].setdefault(name, {})
-            # A dense layer whose result is settled here would not take its bias in: the sum would
-            # become a layer of its own. What hls4ml infers is checked to be wide enough.
-            width = str(layer.accumulator)
-            result = width if layer.kind == "convolution" else "auto"
-            about["Precision"] = {"accum": width, "result": result}
-            about |= {"ReuseFactor": reuse[layer.name], "Strategy": options.strategy}
-        converted = package.converters.convert_from_onnx_model(
+        reuse = _configure(package, config, model, options)
+        converted = _converted(package, graph, config, options, folder, log)
+        require_taken_over(converted, model, options.strategy)
+        _set_queues(converted, model, queues or {}, options)
+        converted.config.trace_output = trace
+        for node in model.nodes:
+            if not left_out(node):
+                converted.graph[layer_name(node)].set_attr("trace", trace)
+        _write(package, converted, options.backend)
+    (folder / "tb_data").rmdir()  # empty, so that no version control would bring it back
+    return reuse
+
+
+def _require_same(file: Path, graph: Any, model: QuantisedModel) -> None:
+    kinds = {"Conv": Convolution, "MatMul": Dense}
+    found = [(node.name, kinds[node.op_type]) for node in graph.graph.node if node.op_type in kinds]
+    wanted = [(node.name, type(node)) for node in model.weighted]
+    if found != wanted:
+        raise ValueError(
+            f"{file} holds {[name for name, _ in found]}; expected {[name for name, _ in wanted]}"
+        )
+
+
+def _converted(
+    package: Any, graph: Any, config: Any, options: FirmwareOptions, folder: Path, log: Path
+) -> Any:
+    try:
+        return package.converters.convert_from_onnx_model(
             graph,
             hls_config=config,
             output_dir=str(folder),
@@ -88,64 +107,94 @@ def write_firmware(
             # g++ a minute. A vendor's tool takes those of the headers.
             write_weights_txt=True,
         )
-        _require_taken_over(converted, model, options.strategy)
-        _write(package, converted, options.backend)
-    (folder / "tb_data").rmdir()  # empty, so that no version control would bring it back
+    except Exception as error:
+        # It raises whatever comes; where, is of use to who mends it.
+        traceback.print_exc(file=sys.stdout)
+        raise UserError(
+            f"hls4ml: {type(error).__name__}, {error}; expected a network that it converts: take "
+            f"the open flow for this one, and see {log}"
+        ) from error
+
+
+def _configure(
+    package: Any, config: Any, model: QuantisedModel, options: FirmwareOptions
+) -> dict[str, int]:
+    config["Model"]["Strategy"] = options.strategy
+    layers = config["LayerName"]
+    layers[IMAGES]["Precision"] = rounded(model.input)
+    reuse: dict[str, int] = {}
+    for node in model.nodes:
+        if isinstance(node, Add | Concatenate):
+            layers[node.name]["Precision"] = {"result": rounded(node.output)}
+        if not isinstance(node, Weighted):
+            continue
+        reuse[node.name] = _reuse_factor(package, node, options)
+        about = layers[node.name]
+        # A result that is settled here would keep the grid behind it, and a dense node's bias, as
+        # layers of their own.
+        settled = isinstance(node, Convolution) and node.output is None
+        result = str(node.accumulator) if settled else "auto"
+        about["Precision"] = {"accum": str(node.accumulator), "result": result}
+        about |= {"ReuseFactor": reuse[node.name], "Strategy": options.strategy}
     return reuse
 
 
 def _reuse_factor(package: Any, layer: Weighted, options: FirmwareOptions) -> int:
-    outputs = len(layer.weight)
+    outputs, asked = len(layer.weight), options.reuse_of(layer.name)
     if options.strategy == "Latency":
-        return min(options.reuse_factor, layer.fan_in * outputs)
+        return min(asked, layer.fan_in * outputs)
     backend = package.backends.get_backend(options.backend)
     allowed = backend.get_valid_reuse_factors(layer.fan_in, outputs)
-    most = min(options.reuse_factor, layer.fan_in)
+    most = min(asked, layer.fan_in)
     factor: int = max(factor for factor in allowed if factor <= most)
+    require_unrolled(layer, factor, options.strategy, allowed)
     return factor
 
 
-def _require_taken_over(converted: Any, model: QuantisedModel, strategy: str) -> None:
-    """What hls4ml will write against the description: widths, and weights number by number.
+def _set_queues(
+    converted: Any,
+    model: QuantisedModel,
+    queues: Mapping[tuple[str, str], int],
+    options: FirmwareOptions,
+) -> None:
+    """Give the streams between two nodes their depths, those of a padding between them as well."""
+    if queues and options.io_type != "io_stream":
+        raise ValueError(f"queues are given with {options.io_type}; expected io_stream")
+    readers = {(source, node.name): node for node in model.nodes for source in node.sources}
+    depths: dict[int, int] = {}
+    for edge, depth in queues.items():
+        if edge not in readers:
+            raise ValueError(f"queues has {' to '.join(edge)}; expected two nodes with an edge")
+        if depth < 1:
+            raise ValueError(f"queue {' to '.join(edge)} is {depth}; expected at least one pixel")
+        for source, streams in paths(converted, model, converted.graph[layer_name(readers[edge])]):
+            for stream in streams:
+                if source == edge[0] and isinstance(stream.pragma, tuple):
+                    # One that several read is as long as the longest of their queues.
+                    depths[id(stream)] = max(depth, depths.get(id(stream), 0))
+                    stream.pragma = ("stream", depths[id(stream)])
 
-    Activations round to the nearest, ties to even, and saturate. Samples alone would not show a
-    width that a rare image leaves.
+
+@contextlib.contextmanager
+def _upsampling_by_height_and_width() -> Iterator[None]:
+    """hls4ml 1.3.0 takes the width of an image that runs channels-last for its height, and an image
+    for channels-first where the network has neither convolution nor pool.
     """
-    nodes = list(converted.get_layers())
-    for node in nodes:
-        if node.class_name not in _WEIGHTED | _PLAIN:
-            raise RuntimeError(f"hls4ml: made a {node.class_name} of {node.name}; expected none")
-    grids = [model.input, *(layer.output for layer in model.weighted if layer.output is not None)]
-    activations = [node for node in nodes if node.class_name == "Activation"]
-    for node, grid in zip(activations, grids, strict=True):
-        width = str(node.get_output_variable().type.precision)
-        if width != (rounded := f"{str(grid)[:-1]},RND_CONV,SAT,0>"):
-            raise RuntimeError(f"hls4ml: {node.name} gives {width}; expected {rounded}")
-    found = [node for node in nodes if node.class_name in _WEIGHTED]
-    for node, layer in zip(found, model.weighted, strict=True):
-        wanted = {
-            "accum_t": layer.accumulator,
-            "result_t": layer.accumulator,
-            "weight_t": layer.weight_format,
-            "bias_t": layer.bias_format,
-        }
-        for name, format_ in wanted.items():
-            width = node.types[name].precision
-            spare = width.integer - format_.integer_bits, width.fractional - format_.fraction
-            if min(spare) < 0 or (max(spare) > 0 and name != "result_t"):
-                raise RuntimeError(f"hls4ml: {name} of {node.name} is {width}; expected {format_}")
-        # Channels-last, the outputs behind; with Resource before, which is how it reads them.
-        weight = layer.weight.permute(0, 2, 3, 1) if layer.weight.ndim == 4 else layer.weight
-        if strategy == "Latency":
-            weight = weight.movedim(0, -1)
-        pairs = (
-            ("weight", weight, layer.weight_format.step),
-            ("bias", layer.bias, layer.bias_format.step),
-        )
-        for name, integers, step in pairs:
-            values = np.asarray(node.weights[name].data, dtype=np.float64)
-            if not np.array_equal(values, integers.double().numpy() * step):
-                raise RuntimeError(f"hls4ml: {name} of {node.name} is not the description's")
+    onnx: Any = quiet_import("hls4ml.converters.onnx_to_hls")
+    theirs = onnx.layer_handlers["Resize"]
+
+    def parse(node: Any, names: Any, shapes: Any, graph: Any) -> Any:
+        layer = theirs(node, names, shapes, graph) | {"data_format": "channels_last"}
+        for part, size in zip(("height", "width"), shapes[0][1:3], strict=True):
+            layer[f"in_{part}"] = layer[f"out_{part}"] = size
+        layer["n_chan"] = shapes[0][3]
+        return layer
+
+    onnx.layer_handlers["Resize"] = parse
+    try:
+        yield
+    finally:
+        onnx.layer_handlers["Resize"] = theirs
 
 
 def _write(package: Any, converted: Any, backend: str) -> None:

@@ -41,7 +41,7 @@ def layer_rows(model: QuantisedModel, reuse_factors: Mapping[str, int]) -> list[
                 "accumulator_integer_bits": node.accumulator.integer_bits,
                 "multiplications": model.multiplications(node),
                 "bit_operations": model.bit_operations(node),
-                "reuse_factor": reuse_factors[node.name],
+                "reuse_factor": reuse_factors.get(node.name, ""),
             }
         rows.append(row)
     return rows

@@ -31,7 +31,7 @@ class Place:
     """A node in its network: shapes and grids of what it reads and gives.
 
     ``levels`` adders lie between two registers of its kernel; ``lanes`` of a dense node are the
-    numbers that it takes a cycle, None for a kernel of adders.
+    numbers that it takes a cycle, None for a kernel of adders. ``prefix`` is the network's name.
     """
 
     node: Node
@@ -41,6 +41,17 @@ class Place:
     grid: FixedPoint
     levels: int
     lanes: int | None
+    prefix: str = "net"
+
+    @property
+    def module(self) -> str:
+        """The name of its module."""
+        return f"{self.prefix}_{self.node.name}"
+
+    @property
+    def part(self) -> str:
+        """How names of what its module holds begin; no module's does: nodes begin with letters."""
+        return f"{self.prefix}__{self.node.name}"
 
 
 @dataclass
@@ -53,13 +64,13 @@ class NodeModule:
     kernel: Kernel | None = None
 
 
-def node_module(place: Place, name: str) -> NodeModule:
+def node_module(place: Place) -> NodeModule:
     """The module of a node.
 
     Its ports are ``clk``, ``rst``, and for each source and for what it gives ``data``, ``valid``
     and ``ready``: ``in`` or, of several, ``in0``, ``in1`` and so on; ``out``.
     """
-    made = NodeModule(name)
+    made = NodeModule(place.module)
     node = place.node
     if isinstance(node, Convolution):
         body = _convolution(made, place, node)
@@ -80,7 +91,7 @@ def node_module(place: Place, name: str) -> NodeModule:
         body = _joined(place, node)
     else:
         raise ValueError(f"{node.name} is a {type(node).__name__}; expected a node to stream")
-    made.text = f"{_head(place, name)}{body}endmodule\n"
+    made.text = f"{_head(place)}{body}endmodule\n"
     return made
 
 
@@ -105,7 +116,7 @@ def instance(
     )
 
 
-def _head(place: Place, name: str) -> str:
+def _head(place: Place) -> str:
     pairs = list(zip(place.shapes, place.grids, strict=True))
     given = " and ".join(f"{_sized(shape)} {grid}" for shape, grid in pairs)
     widths = [shape[2] * grid.bits for shape, grid in pairs]
@@ -124,7 +135,7 @@ def _head(place: Place, name: str) -> str:
     ]
     listed = ",\n".join(f"    {port}" for port in ports)
     said = f"// {place.node.kind}: {given} to {_sized(place.shape)} {place.grid}"
-    return f"{said}\nmodule {name} (\n{listed}\n);\n"
+    return f"{said}\nmodule {place.module} (\n{listed}\n);\n"
 
 
 def _sized(shape: Shape) -> str:
@@ -157,7 +168,7 @@ def _dense(made: NodeModule, place: Place, node: Dense) -> str:
 
 def _adders(made: NodeModule, place: Place, node: Weighted, weight: Tensor, given: str) -> str:
     """A kernel of adders on a stream, with a queue behind it so that it can wait."""
-    kernel = adder_kernel(f"{made.name}_kernel", node, weight, levels=place.levels)
+    kernel = adder_kernel(f"{place.part}_kernel", node, weight, levels=place.levels)
     made.kernel = kernel
     outputs, sums, grid = place.shape[2], kernel.output, place.grid
     bits = outputs * grid.bits
@@ -182,7 +193,7 @@ def _shared(made: NodeModule, place: Place, node: Dense, lanes: int) -> str:
     inputs = lanes * ceil(channels / lanes)
     outputs, beats = len(node.weight), height * width
     grid = node.accumulator
-    weights, biases = f"{made.name}_weights.hex", f"{made.name}_biases.hex"
+    weights, biases = (f"{place.part}_{what}.hex" for what in ("weights", "biases"))
     table = torch.zeros(outputs, beats, inputs, dtype=torch.int64)
     table[:, :, :channels] = node.weight.view(outputs, beats, channels)
     # (step, output, lane): a row a step, the first output's first lane in the lowest bits.

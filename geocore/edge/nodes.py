@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -26,10 +27,17 @@ __all__ = [
     "Shape",
     "Upsample",
     "Weighted",
+    "is_whole",
 ]
 
 Shape = tuple[int, int, int]
 IMAGES = "images"
+_EXACT = 53  # bits of the integers that float64, which carries the reference, holds
+
+
+def is_whole(value: object, least: int) -> bool:
+    """A whole number that is not below ``least``; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,14 @@ class Node:
 
     name: str
     sources: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        name: object = self.name
+        sources: object = self.sources
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"a node's name is {name!r}; expected a word")
+        if not isinstance(sources, tuple) or not all(isinstance(key, str) for key in sources):
+            raise ValueError(f"sources of {name} are {sources!r}; expected a tuple of names")
 
     @property
     def kind(self) -> str:
@@ -67,6 +83,12 @@ class Node:
             )
         return shape
 
+    def _whole(self, what: str, value: object, least: int) -> None:
+        if not is_whole(value, least):
+            raise ValueError(
+                f"{what} of {self.name} is {value!r}; expected a whole number from {least}"
+            )
+
 
 @dataclass(frozen=True)
 class Weighted(Node):
@@ -75,7 +97,8 @@ class Weighted(Node):
     ``weight`` is ``(out, in, height, width)`` of a convolution or ``(out, in)``; ``bias (out,)``
     lies on the accumulator's grid. All are int64. Onto ``output`` a sum is rounded to the nearest,
     ties to even, and saturates, so that an unsigned grid is a ReLU; without one the accumulator
-    itself is given on: logits.
+    itself is given on: logits. Raises ``ValueError`` for sums that may reach ``2^53``: beyond, the
+    reference, which carries integers in float64, would round.
     """
 
     weight: Tensor
@@ -84,10 +107,18 @@ class Weighted(Node):
     input: FixedPoint
     output: FixedPoint | None
 
+    _axes: ClassVar[int] = 2
+
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.weight.dtype != torch.int64 or self.bias.dtype != torch.int64:
             found = f"{self.weight.dtype} and {self.bias.dtype}"
             raise ValueError(f"weight and bias of {self.name} are {found}; expected int64")
+        if self.weight.ndim != self._axes or self.weight.numel() == 0:
+            found = f"{tuple(self.weight.shape)}"
+            raise ValueError(
+                f"weight of {self.name} has shape {found}; expected {self._axes} axes, none empty"
+            )
         if self.bias.shape != self.weight.shape[:1]:
             found = f"{tuple(self.bias.shape)}"
             raise ValueError(
@@ -98,6 +129,13 @@ class Weighted(Node):
             raise ValueError(
                 f"weights of {self.name} go from {ends[0]} to {ends[1]}; expected what "
                 f"{self.weight_format} holds"
+            )
+        largest = max(-self.input.lowest, self.input.highest)
+        sums = self.weight.double().abs().flatten(1).sum(dim=1) * largest + self.bias.double().abs()
+        if not float(sums.max()) < 2.0**_EXACT:
+            raise ValueError(
+                f"sums of {self.name} reach {float(sums.max()):.3g}; expected less than "
+                f"2^{_EXACT}: fewer bits of weights or inputs"
             )
 
     @property
@@ -143,6 +181,17 @@ class Convolution(Weighted):
     stride: int = 1
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
 
+    _axes: ClassVar[int] = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._whole("stride", self.stride, 1)
+        padding: object = self.padding
+        if not isinstance(padding, tuple) or len(padding) != 4:
+            raise ValueError(f"padding of {self.name} is {padding!r}; expected a tuple of four")
+        for number in padding:
+            self._whole("padding", number, 0)
+
     def shape(self, given: Sequence[Shape]) -> Shape:
         height, width, channels = self._one(given)
         out, taken, *kernel = self.weight.shape
@@ -172,6 +221,10 @@ class MaxPool(Node):
 
     size: int = 2
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._whole("size", self.size, 1)
+
     def shape(self, given: Sequence[Shape]) -> Shape:
         height, width, channels = self._one(given)
         return self._image((height // self.size, width // self.size, channels))
@@ -185,6 +238,10 @@ class Upsample(Node):
     """Each pixel ``factor x factor`` times: nearest neighbours."""
 
     factor: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._whole("factor", self.factor, 1)
 
     def shape(self, given: Sequence[Shape]) -> Shape:
         height, width, channels = self._one(given)
@@ -208,6 +265,14 @@ class Add(Node):
         return given[0]
 
     def grid(self, given: Sequence[FixedPoint]) -> FixedPoint:
+        fraction = max(grid.fraction for grid in given)
+        wide = max(grid.bits + fraction - grid.fraction for grid in given)
+        bits = wide + (len(given) - 1).bit_length()
+        if bits > _EXACT:
+            raise ValueError(
+                f"{self.name} adds {', '.join(map(str, given))}, which takes {bits} bits; "
+                f"expected at most {_EXACT}"
+            )
         return self.output
 
 

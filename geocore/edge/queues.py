@@ -24,7 +24,7 @@ def joins(model: QuantisedModel) -> list[Edge]:
     return list(dict.fromkeys(found))
 
 
-def size_queues(model: QuantisedModel, timing: Timing, images: int = 3) -> dict[Edge, int]:
+def size_queues(model: QuantisedModel, timing: Timing, images: int = 4) -> dict[Edge, int]:
     """The least words of each queue before a join with which nothing is lost.
 
     Nothing is lost where no word of ``images`` streamed back to back comes out later than with
@@ -32,28 +32,21 @@ def size_queues(model: QuantisedModel, timing: Timing, images: int = 3) -> dict[
     sought by halving; none at all, which saves the cycle that a queue takes, is tried first. The
     result is minimal: with one word less in any of its queues, the network comes to a stop or
     something comes later. What would fill up only behind more images than these is not seen.
-    ``timing.queues`` is not read. Raises ``UserError`` for a network that
-    comes to a stop with any queues.
+    ``timing.queues`` is not read. Raises ``UserError`` for a network that comes to a stop with any
+    queues, and ``ValueError`` for a timing without the latency of a kernel.
     """
     edges = joins(model)
-
-    def tried(depths: dict[Edge, int]) -> Flow:
-        used = {edge: depth for edge, depth in depths.items() if depth}
-        return flow(model, dataclasses.replace(timing, queues=used), images)
-
-    def will_do(depths: dict[Edge, int]) -> bool:
-        found = tried(depths)
-        return not found.stopped and all(
-            cycle <= wanted
-            for image, target in zip(found.cycles, best.cycles, strict=True)
-            for cycle, wanted in zip(image, target, strict=True)
-        )
-
-    def alone(edge: Edge, depth: int) -> bool:
-        return will_do(depths | {edge: depth})
-
     words = {edge: images * model.shapes[edge[0]][0] * model.shapes[edge[0]][1] for edge in edges}
-    best = tried(words)
+
+    def tried(depths: dict[Edge, int], limits: list[list[int]]) -> Flow:
+        used = {edge: depth for edge, depth in depths.items() if depth}
+        return flow(model, dataclasses.replace(timing, queues=used), images, limits=limits)
+
+    def will_do(edge: Edge, depth: int) -> bool:
+        found = tried(depths | {edge: depth}, best.cycles)
+        return not found.late and not found.stopped and len(found.cycles) == images
+
+    best = tried(words, [])
     if best.stopped:
         raise UserError(f"the network comes to a stop on {best.stopped[0]}, whatever its queues")
     depths = {edge: best.waiting[edge] for edge in edges}
@@ -61,15 +54,17 @@ def size_queues(model: QuantisedModel, timing: Timing, images: int = 3) -> dict[
     while depths != before:  # an edge that lost its queue may let another be shorter
         before = dict(depths)
         for edge in edges:
-            depths[edge] = _least(partial(alone, edge), depths[edge])
+            depths[edge] = _least(partial(will_do, edge), depths[edge])
     return {edge: depth for edge, depth in depths.items() if depth}
 
 
 def _least(will_do: Callable[[int], bool], high: int) -> int:
     """The least depth that will do, of which ``high`` is one."""
-    if will_do(0):
+    if high == 0 or will_do(0):
         return 0
-    low = 1
+    if high == 1 or not will_do(high - 1):  # as it mostly is
+        return high
+    low, high = 1, high - 1
     while low < high:
         middle = (low + high) // 2
         if will_do(middle):

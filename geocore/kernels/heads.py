@@ -54,7 +54,7 @@ class ClassificationHead:
             )
 
     def targets(self, labels: Tensor) -> Tensor:
-        """``labels (n,)`` int64 -> ``(n, classes)``: rows sum to 0."""
+        """``labels (n,)``, integers -> ``(n, classes)``: rows sum to 0."""
         return targets(labels, self.classes)
 
     def fitted(self, mean: Tensor, labels: Tensor) -> ClassificationHead:
@@ -98,7 +98,10 @@ class RegressionHead:
         return cls(shift, torch.where(scale > least, scale, 1.0))
 
     def targets(self, values: Tensor) -> Tensor:
-        """``(n, outputs)`` -> the same, float64."""
+        """``(n, outputs)`` -> the same, float64. Raises ``ValueError`` for other shapes."""
+        if values.ndim != 2 or values.shape[1:] != self.shift.shape:
+            found = tuple(values.shape)
+            raise ValueError(f"values has shape {found}; expected (n, {len(self.shift)})")
         return (values.double() - self.shift) / self.scale
 
     def predicted(self, mean: Tensor) -> Tensor:

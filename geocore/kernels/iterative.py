@@ -3,7 +3,9 @@ r"""Regression with kernels of which no factor fits into memory: conjugate gradi
 ``(G + r) X = B`` for many right sides at once, from products ``G V`` alone: all columns search in
 the span of all their directions (O'Leary's block method), which are kept orthonormal, so that right
 sides may depend on each other as those of centred one-hot targets do (Dubrulle 2001, algorithm
-BCGrQ). It runs on :math:`P^{-1/2} (G + r) P^{-1/2}`, with the Nystrom preconditioner
+BCGrQ); what rounding alone tells from nothing, of right sides or of later residuals, is left out,
+so that a matrix without full rank breaks nothing. It runs on
+:math:`P^{-1/2} (G + r) P^{-1/2}`, with the Nystrom preconditioner
 
 .. math::
     P^{-1} = (\lambda_k + r)\, U (\Lambda + r)^{-1} U^T + 1 - U U^T, \qquad
@@ -16,6 +18,7 @@ and Webber, arXiv:2207.06503).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -29,6 +32,7 @@ from geocore.kernels.protocol import PairKernel
 
 __all__ = ["KernelRows", "MatrixRows", "Preconditioner", "Rows", "Solved", "pivoted", "solve"]
 
+_ROUNDING = torch.finfo(torch.float64).eps
 _RESTARTS = 4  # true residuals that are taken before a solution counts as out of reach
 
 
@@ -215,29 +219,38 @@ def solve(
 
     ``right (n, m)``, taken in float64. Stops where every column's residual, relative to its right
     side, is at most ``tolerance``, which is confirmed with a product of its own (rounding allows
-    some 1e-16 of ``|G| |x| / |b|``). Raises ``ValueError`` for what is no such right side and
-    numbers out of range; ``UserError``, calling the matrix ``name``, if it is not positive
-    definite, and for columns that are still above the tolerance after ``limit`` products, with how
-    many and how far.
+    some 1e-16 of ``|G| |x| / |b|``). Raises ``ValueError`` for what is no such right side, numbers
+    out of range and a preconditioner of another size; ``UserError``, calling the matrix ``name``,
+    if it is not finite or not positive definite, and for columns that are still above the tolerance
+    after ``limit`` products, with how many and how far.
     """
     if right.ndim != 2 or len(right) != operator.size or not bool(right.isfinite().all()):
         raise ValueError(
             f"right has shape {tuple(right.shape)}; expected finite ({operator.size}, m)"
         )
-    if not (ridge >= 0 and tolerance > 0 and limit >= 1):
+    if not (0 <= ridge < math.inf and tolerance > 0 and limit >= 1):
         raise ValueError(
             f"ridge, tolerance and limit are {ridge}, {tolerance} and {limit}; expected 0 or more, "
             "above 0, at least 1"
         )
+    plain = Preconditioner(right[:, :0].double(), right[0, :0].double())
+    near = preconditioner or plain
+    if len(near.vectors) != operator.size:
+        raise ValueError(
+            f"preconditioner is of size {len(near.vectors)}; expected {operator.size}, the matrix's"
+        )
     b = right.double()
-    shift = ridge * float(operator.diagonal().mean())
+    shift = ridge * (mean := float(operator.diagonal().mean()))
+    if not math.isfinite(mean):
+        raise UserError(f"{name} has a diagonal of mean {mean}; expected finite entries")
+    if not b.shape[1]:
+        return Solved(b, b.new_zeros(0), 0, (), shift)
     lengths = b.norm(dim=0)
     lengths = torch.where(lengths > 0, lengths, 1.0)
     x, residual, products = torch.zeros_like(b), b, 0
     history: list[float] = []
-    plain = Preconditioner(b[:, :0], b[0, :0])
     for _ in range(_RESTARTS):
-        run = _Run(operator, shift, preconditioner or plain, name)
+        run = _Run(operator, shift, near, name)
         moves, took = run(residual, lengths * tolerance, limit - products, lengths, history)
         x = x + moves
         residual = b - operator.product(x) - shift * x
@@ -266,15 +279,19 @@ class _Run:
         self, right: Tensor, wanted: Tensor, limit: int, lengths: Tensor, history: list[float]
     ) -> tuple[Tensor, int]:
         """Moves that leave a residual of ``wanted`` by the recursion, and products taken."""
-        q, s = torch.linalg.qr(self._root(right, -0.5))
+        # Of columns of one length: none is small beside another.
+        q, s = _orthonormal(self._root(right / lengths, -0.5), _ROUNDING * self.operator.size)
+        s = s * lengths
         p, x, took = q, torch.zeros_like(right), 0
-        while took < limit:
+        while took < limit and q.shape[1]:
             applied = self._applied(p)
             took += 1
             inner = p.T @ applied
             step = self._inverse((inner + inner.T) / 2)
             x = x + p @ (step @ s)
-            q, zeta = torch.linalg.qr(q - applied @ step)
+            moved = applied @ step
+            least = _ROUNDING * self.operator.size * max(1.0, float(moved.abs().max()))
+            q, zeta = _orthonormal(q - moved, least, relative=False)
             s = zeta @ s
             off = self._root(q @ s, 0.5).norm(dim=0)
             history.append(float((off / lengths).max()))
@@ -285,14 +302,17 @@ class _Run:
 
     def _applied(self, p: Tensor) -> Tensor:
         v = self._root(p, -0.5)
-        return self._root(self.operator.product(v) + self.shift * v, -0.5)
+        product = self.operator.product(v)
+        if not bool(product.isfinite().all()):
+            raise UserError(f"a product with {self.name} is not finite; expected finite entries")
+        return self._root(product + self.shift * v, -0.5)
 
     def _root(self, v: Tensor, power: float) -> Tensor:
         return self.preconditioner.root(v, self.shift, power)
 
     def _inverse(self, inner: Tensor) -> Tensor:
         values, vectors = torch.linalg.eigh(inner)
-        eps = torch.finfo(torch.float64).eps * self.operator.size
+        eps = _ROUNDING * self.operator.size
         if not float(values[0]) > -eps * float(values[-1].abs()):
             raise UserError(
                 f"{self.name} is not positive definite: conjugate gradients met a direction of "
@@ -301,3 +321,14 @@ class _Run:
         kept = values > eps * values[-1]
         inverse: Tensor = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
         return inverse
+
+
+def _orthonormal(v: Tensor, least: float, relative: bool = True) -> tuple[Tensor, Tensor]:
+    """``v = q s``, ``q`` orthonormal, without directions of a size up to ``least``.
+
+    ``relative`` to the largest. ``v (n, m)`` -> ``(n, k)`` and ``(k, m)``, k up to n and m.
+    """
+    q, upper = torch.linalg.qr(v)
+    left, sizes, right = torch.linalg.svd(upper, full_matrices=False)
+    kept = sizes > least * (float(sizes[0]) if relative else 1.0)
+    return q @ left[:, kept], sizes[kept, None] * right[kept]

@@ -180,9 +180,11 @@ class Flatten(Layer):
                 k = k[..., 0, 0].movedim(4, 2)
             if state.layout == "pairs":
                 k = k.diagonal(dim1=2, dim2=5).diagonal(dim1=2, dim2=4)
-            return k.mean(dim=(-2, -1))
+            return k.sum(dim=(-2, -1))
 
-        return state.mapped(diagonal, lambda v: v.mean(dim=(-2, -1))).but(layout="flat")
+        pixels = math.prod(state.size)
+        state = state.mapped(diagonal, lambda v: v.sum(dim=(-2, -1)))
+        return state.scaled(state.scale / pixels).but(layout="flat")
 
 
 @dataclass(frozen=True)

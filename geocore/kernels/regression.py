@@ -11,13 +11,14 @@ targets. In both a ridge may be added to the matrix that is inverted. Sources: L
 arXiv:1711.00165, eqs. 8 and 9; Lee et al., arXiv:1902.06720, corollary 1.
 
 Predictions before the end: ``geocore.kernels.gradient_flow``. Matrices of which a second copy does
-not fit into memory: ``geocore.kernels.iterative``.
+not fit into memory: ``geocore.kernels.iterative``, and ``geocore.kernels.solver`` chooses.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +26,7 @@ from torch import Tensor
 
 from geocore.errors import UserError
 
-__all__ = ["Regressor", "ensemble_limit", "posterior", "targets"]
+__all__ = ["Regressor", "Solver", "ensemble_limit", "posterior", "targets"]
 
 # From below the rounding of one entry to what changes predictions more than a ridge chosen would.
 _JITTERS = {
@@ -38,9 +39,34 @@ _ROWS = 1024  # test samples at a time: what is held beside a kernel that lies o
 def targets(labels: Tensor, classes: int) -> Tensor:
     """``y = onehot(label) - 1 / classes``: rows sum to 0, as a prior mean of 0 asks for.
 
-    ``labels (n,)`` int64 -> ``(n, classes)`` float64.
+    ``labels (n,)`` of an integer type -> ``(n, classes)`` float64. Raises ``ValueError`` for other
+    shapes and types, no classes, and a label that is none of ``0 .. classes - 1``.
     """
+    whole = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
+    if labels.ndim != 1 or not whole:
+        found = f"{str(labels.dtype).removeprefix('torch.')} of shape {tuple(labels.shape)}"
+        raise ValueError(f"labels is {found}; expected integers (n,)")
+    if classes < 1:
+        raise ValueError(f"classes is {classes}; expected at least 1")
+    labels = labels.long()
+    wrong = (labels < 0) | (labels >= classes)
+    if bool(wrong.any()):
+        place = int(wrong.nonzero()[0])
+        raise ValueError(
+            f"labels has {int(labels[place])} at place {place}; expected 0 to {classes - 1}"
+        )
     return F.one_hot(labels, classes).double() - 1 / classes
+
+
+class Solver(Protocol):
+    """What knows ``(G + shift)^-1`` by what it does: ``Regressor``, or conjugate gradients."""
+
+    @property
+    def size(self) -> int: ...
+
+    def solve(self, right: Tensor, /) -> Tensor:
+        """``(n, m)`` -> the same."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -94,6 +120,11 @@ class Regressor:
             f"diagonal, {mean:.3g}, added; expected a larger ridge, or samples that differ"
         )
 
+    @property
+    def size(self) -> int:
+        """Training samples."""
+        return len(self.factor)
+
     def solve(self, right: Tensor) -> Tensor:
         """``(G + shift)^-1 right`` for ``right (n, m)``, in the factor's dtype."""
         return torch.cholesky_solve(right.to(self.factor), self.factor)
@@ -109,9 +140,7 @@ def _reason(name: str, row: int, count: int, jitter: float, mean: float) -> str 
     )
 
 
-def posterior(
-    regressor: Regressor, cross: Tensor, prior: Tensor, y: Tensor
-) -> tuple[Tensor, Tensor]:
+def posterior(regressor: Solver, cross: Tensor, prior: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of the Gaussian process given noisy values ``y`` at the training samples.
 
     ``K(x, X) G^-1 y`` and ``K(x, x) - K(x, X) G^-1 K(X, x)``, with G what the regressor has
@@ -119,7 +148,7 @@ def posterior(
 
     ``cross (m, n)`` the NNGP of test against training samples, ``prior (m,)`` that of each test
     sample with itself, ``y (n, classes)`` -> ``(m, classes)`` and ``(m,)``, at least 0, in the
-    factor's dtype.
+    solver's dtype.
     """
     _check(regressor, y, cross=cross, prior=prior)
     solved = regressor.solve(y)
@@ -133,7 +162,7 @@ def posterior(
 
 
 def ensemble_limit(
-    regressor: Regressor,
+    regressor: Solver,
     cross: Tensor,
     prior: Tensor,
     y: Tensor,
@@ -149,7 +178,7 @@ def ensemble_limit(
     ``cross (m, n)`` the tangent kernel of test against training samples, ``nngp (n, n)`` and
     ``nngp_cross (m, n)`` the NNGP of training samples and of test against them, ``prior (m,)`` that
     of each test sample with itself, ``y (n, classes)``; gives ``(m, classes)`` and ``(m,)``, at
-    least 0, in the factor's dtype.
+    least 0, in the solver's dtype.
     """
     _check(regressor, y, cross=cross, prior=prior, nngp=nngp, nngp_cross=nngp_cross)
     solved = regressor.solve(y)
@@ -166,9 +195,9 @@ def ensemble_limit(
     return torch.cat(means), torch.cat(variances)
 
 
-def _check(regressor: Regressor, y: Tensor, **kernels: Tensor) -> None:
+def _check(regressor: Solver, y: Tensor, **kernels: Tensor) -> None:
     """Shapes that would broadcast to something else are refused."""
-    n = len(regressor.factor)
+    n = regressor.size
     if y.ndim != 2 or len(y) != n:
         raise ValueError(f"y has shape {tuple(y.shape)}; expected ({n}, outputs)")
     m = len(kernels["cross"])

@@ -6,7 +6,8 @@ the ``T x G`` pairs the state holds the NNGP ``K`` and the tangent kernel ``Thet
 layouts; a first axis counts blocks that are worked on together:
 
     flat       ``(blocks, T, G)``                          no positions
-    diagonal   ``(blocks, T, G, h, w)``                    the same position p in both
+    diagonal   ``(blocks, T, G, h, w)``                    the same position p in both; memory
+                                                           holds all pairs of a position together
     pairs      ``(blocks, T, h, w, G, h', w')``            all positions p = (h, w), q = (h', w')
     displaced  ``(blocks, T, h, w, G, h' - h, w' - w)``    all, by p and q - p on the torus
 
@@ -32,7 +33,15 @@ from torch import Tensor
 from geocore.groups.finite import PlanarGroup
 from geocore.kernels.dual import Variances
 
-__all__ = ["KernelState", "Layout", "Side", "displaced"]
+__all__ = [
+    "KernelState",
+    "Layout",
+    "Side",
+    "by_position",
+    "displaced",
+    "displaced_products",
+    "products",
+]
 
 Layout = Literal["flat", "diagonal", "pairs", "displaced"]
 Rows = tuple[int, int]
@@ -61,10 +70,12 @@ class Side:
 
     def block(self, which: slice, copies: int) -> Side:
         """The same as one side of one block, ``(1, samples copies, ...)``."""
-        one = [
-            part[which, :copies].reshape(1, -1, *part.shape[2:])
-            for part in (self.inputs, *self.notes)
-        ]
+        first, count = which.start, which.stop - which.start
+        one = []
+        for part in (self.inputs, *self.notes):  # calls of few steps: small kernels are many
+            some = part.narrow(0, first, count)
+            some = some if copies == part.shape[1] else some[:, :copies]
+            one.append(some.flatten(0, 1).unsqueeze(0))
         return Side(one[0], one[1:], copies)
 
     def displaced(self, kind: str, place: int, small: Tensor, rows: Rows) -> Tensor:
@@ -153,18 +164,20 @@ class KernelState:
 
     def weighted(self, square: float, shift: float) -> KernelState:
         """``K <- s^2 K + b^2`` and ``Theta <- K_new + s^2 Theta``: weights and biases."""
-        state = self.scaled(self.scale * square)
+        scale = self.scale * square
+        state = self if _within(scale) else self.scaled(scale)
+        scale = scale if state is self else 1.0
         nngp, ntk, own = state.nngp, state.ntk, state.own
         if shift:
-            nngp = None if nngp is None else nngp + shift / state.scale
-            own = None if own is None else own + shift / state.scale
+            nngp = None if nngp is None else nngp + shift / scale
+            own = None if own is None else own + shift / scale
         if nngp is not None:
             ntk = nngp if ntk is None else ntk + nngp
-        return state.but(nngp=nngp, ntk=ntk, own=own)
+        return state.but(nngp=nngp, ntk=ntk, own=own, scale=scale)
 
     def scaled(self, scale: float) -> KernelState:
         """With another ``scale``: the kernels change by it. One that is far from 1 is applied."""
-        if 1 / _RANGE < scale < _RANGE:
+        if _within(scale):
             return self.but(scale=scale)
         return self.but(scale=scale).applied()
 
@@ -202,6 +215,10 @@ class KernelState:
         return same.contiguous()
 
 
+def _within(scale: float) -> bool:
+    return 1 / _RANGE < scale < _RANGE
+
+
 def _left(small: Tensor) -> Tensor:
     """``(blocks, T, h, w)`` along ``(blocks, T, h, w, G, ., .)``."""
     return small[..., None, None, None]
@@ -218,12 +235,37 @@ def displaced(small: Tensor, rows: Rows | None = None) -> Tensor:
     ``rows`` are the first and the count of the displacements along ``h``, all by default.
     """
     height, width = small.shape[-2:]
+    small = small.contiguous()
     twice = torch.cat([small, small], dim=-1)
     twice = torch.cat([twice, twice], dim=-2)
     blocks, copies, row, _ = twice.stride()
     shape = (small.shape[0], 1, height, width, small.shape[1], height, width)
     every = twice.as_strided(shape, (blocks, 0, row, 1, copies, row, 1))
     return (every if rows is None else every.narrow(5, *rows)).contiguous()
+
+
+def by_position(inputs: Tensor) -> Tensor:
+    """``(n, copies, channels, h, w)`` -> ``(channels, h, w, n, copies)``, as ``map_sum`` likes."""
+    return inputs.permute(2, 3, 4, 0, 1).contiguous()
+
+
+def products(left: Tensor, right: Tensor) -> Tensor:
+    """``x(p) . x'(q)`` in the layout ``pairs``."""
+    blocks, t, _, h, w = left.shape
+    # (B, T h w, C) (B, C, G h w)
+    p = left.flatten(3).transpose(2, 3).flatten(1, 2)
+    q = right.transpose(1, 2).flatten(2)
+    return (p @ q).view(blocks, t, h, w, -1, h, w)
+
+
+def displaced_products(left: Side, right: Side, rows: tuple[int, int]) -> Tensor:
+    """The same in the layout ``displaced``, channel by channel."""
+    nngp = left.inputs.new_empty(0)
+    for c in range(left.inputs.shape[2]):
+        here = left.inputs[:, :, c, :, :, None, None, None]
+        there = right.displaced("input", c, right.inputs[:, :, c], rows)
+        nngp = nngp.addcmul_(here, there) if c else here * there
+    return nngp
 
 
 def _to_pairs(k: Tensor) -> Tensor:

@@ -8,17 +8,19 @@ of each.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Padding", "output_size", "padding_amounts", "window_sum"]
+__all__ = ["Padding", "map_sum", "output_size", "padding_amounts", "window_sum"]
 
 Padding = Literal["valid", "same", "circular"]
 
 _SMALL = 2**15  # entries: an operation on fewer takes less time than it takes to start it
+_AT_ONCE = 12  # taps of a window that are summed at once; of a larger one, height and width in turn
 
 
 def output_size(size: int, taps: int, stride: int, padding: Padding) -> int:
@@ -81,6 +83,83 @@ def window_sum(
     for part in parts[2:]:
         total += part
     return total
+
+
+def map_sum(
+    x: Tensor, taps: tuple[int, int], stride: int = 1, padding: Padding = "valid"
+) -> Tensor:
+    """``y[.., i, j] = sum_{s, t} x[.., stride i + s - before, stride j + t - before]`` of maps.
+
+    ``x (..., height, width)``, a window of ``taps`` (height, width). Beside ``window_sum`` of each
+    axis it is for maps that do not move jointly with others, and several times faster: torch's
+    pooling, for which memory holds all maps' numbers of one position together. So it holds those
+    of the result, and one that comes so is not copied. Raises ``ValueError`` as ``output_size``.
+    """
+    leading, (height, width) = x.shape[:-2], x.shape[-2:]
+    around, added = _border((height, width), taps, stride, padding)
+    count, strides = _by_position(x.shape)
+    if x.stride() != strides:
+        x = x.movedim((-2, -1), (0, 1)).contiguous()
+    if added is not None and padding == "circular":
+        rows, places = _torus((height, width), added, x.device)
+        around_it = x.as_strided((height * width, count), (count, 1)).index_select(0, places)
+        found = around_it.view(1, rows, -1, count).permute(0, 3, 1, 2)
+    else:  # in strides by which torch knows that channels lie last
+        ahead = (height * width * count, 1, width * count, count)
+        found = x.as_strided((1, count, height, width), ahead)
+        if added is not None:
+            found = F.pad(found, [*added[1], *added[0]])
+    if taps[0] * taps[1] <= _AT_ONCE:
+        found = F.avg_pool2d(found, taps, stride, around, divisor_override=1)
+    else:
+        for place, size in enumerate(taps):
+            one, step, pad = [1, 1], [1, 1], [0, 0]
+            one[place], step[place], pad[place] = size, stride, around[place]
+            found = F.avg_pool2d(found, one, step, pad, divisor_override=1)
+    total: Tensor = found[0].unflatten(0, leading)
+    return total
+
+
+@lru_cache
+def _by_position(shape: torch.Size) -> tuple[int, tuple[int, ...]]:
+    """Numbers of one position, and strides of a tensor whose memory holds them together."""
+    count, strides = 1, []
+    for size in reversed(shape[:-2]):
+        strides.append(count)
+        count *= size
+    return count, (*reversed(strides), shape[-1] * count, count)
+
+
+@lru_cache
+def _border(
+    size: tuple[int, int], taps: tuple[int, int], stride: int, padding: Padding
+) -> tuple[tuple[int, int], tuple[tuple[int, int], ...] | None]:
+    """The zeros around that pooling adds by itself, or pixels to be added on each side before."""
+    for side, count in zip(size, taps, strict=True):
+        output_size(side, count, stride, padding)
+    amounts = tuple(
+        padding_amounts(side, count, stride, padding)
+        for side, count in zip(size, taps, strict=True)
+    )
+    if not any(map(any, amounts)):
+        return (0, 0), None
+    even = all(b == a <= count // 2 for (b, a), count in zip(amounts, taps, strict=True))
+    if even and padding != "circular":
+        return (amounts[0][0], amounts[1][0]), None
+    return (0, 0), amounts
+
+
+@lru_cache
+def _torus(
+    size: tuple[int, int], added: tuple[tuple[int, int], ...], device: torch.device
+) -> tuple[int, Tensor]:
+    """Rows of the map with pixels added around it, and where each of its pixels comes from."""
+    with torch.inference_mode(False):  # kept for calls in any mode
+        down, along = (
+            torch.arange(-before, side + after, device=device) % side
+            for side, (before, after) in zip(size, added, strict=True)
+        )
+        return len(down), (down[:, None] * size[1] + along).flatten()
 
 
 def _ring_sum(x: Tensor, axis: int, taps: int, before: int) -> Tensor:

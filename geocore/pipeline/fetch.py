@@ -21,7 +21,8 @@ from geocore.pipeline.streamed import outputs_whole, row_spans, stream_table
 __all__ = ["STAGE"]
 
 _SIDES = {"digits": 8, "mnist": 28, "fashion_mnist": 28}  # grey and square; others vary
-_OWN_FILES = ("woodscape", "camvid")  # known by name, but the files are the user's
+_COLOUR_SIDES = {"svhn": 32, "svhn_extra": 32, "street_digits": 32}
+_OWN_FILES = ("woodscape", "camvid", "cityscapes")  # known by name, but the files are the user's
 
 
 def raw_type(sections: Mapping[str, Section]) -> TableType:
@@ -38,12 +39,12 @@ def raw_type(sections: Mapping[str, Section]) -> TableType:
             dtype="uint8",
             label_kind="mask",
         )
-    side = data.image_size or _SIDES.get(data.source)
+    side = data.image_size or (_SIDES | _COLOUR_SIDES).get(data.source)
     return TableType(
         grid="planar",
         height=side,
         width=side,
-        channels=1 if data.source in _SIDES else None,
+        channels=1 if data.source in _SIDES else 3 if data.source in _COLOUR_SIDES else None,
         dtype="uint8",
         label_kind="class",
     )

@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 from safetensors.torch import save_file
 from torch import Tensor
 
+from geocore.kernels.heads import ClassificationHead
 from geocore.kernels.regression import Regressor
+from geocore.kernels.solver import IterativeRegressor
 from geocore.measure.classification import nll
 from geocore.measure.uncertainty import entropy
 from geocore.pipeline.predictions import Predictions, finite
@@ -49,39 +51,37 @@ class RegressedSplit:
 class Regression:
     """With one kernel: what was solved, the kernel's eigenvalues (largest first), predictions.
 
-    Probabilities are ``softmax(mean / temperature)``. The regression's targets are a one-hot
-    vector's, so its mean says nothing of likelihoods: its scale is fitted on the validation split.
+    The head's temperature is fitted on the validation split. Of a matrix that was solved without a
+    factor only the largest eigenvalues are known, from below.
     """
 
     name: str
-    regressor: Regressor
+    regressor: Regressor | IterativeRegressor
     eigenvalues: Tensor
-    temperature: float
+    head: ClassificationHead
     splits: Mapping[str, RegressedSplit]
 
     def predictions(self, split: str) -> Predictions:
-        """The split's predictions at the fitted temperature.
-
-        An infinite one makes all classes alike to one part in a million, and keeps their order:
-        what is predicted is the mean's largest class whatever the scale.
-        """
+        """The split's predictions at the fitted temperature."""
         own = self.splits[split]
-        flattest = 1e6 * max(float(own.mean.abs().max()), 1e-300)
-        scale = min(self.temperature, flattest)
-        return Predictions(own.samples, own.labels, own.mean / scale)
+        return Predictions(own.samples, own.labels, self.head.logits(own.mean))
 
     def summary(self) -> dict[str, Any]:
-        """Validation accuracy and NLL, temperature, and how well the problem is conditioned."""
-        shift = self.regressor.shift
+        """Validation accuracy and NLL, temperature, and how well the problem is conditioned.
+
+        What is not known of a matrix without a factor is ``None``.
+        """
+        shift, known = self.regressor.shift, len(self.eigenvalues) == self.regressor.size
         largest, smallest = float(self.eigenvalues[0]), float(self.eigenvalues[-1])
-        positive = smallest + shift > 0  # rounding may leave less than nothing
+        positive = known and smallest + shift > 0  # rounding may leave less than nothing
         return {
             "val": self.predictions("val").headline(),
-            "temperature": finite(self.temperature),
+            "temperature": finite(self.head.temperature),
             "jitter": self.regressor.jitter,
+            "reason": self.regressor.reason,
             "condition": (largest + shift) / (smallest + shift) if positive else None,
             "largest_eigenvalue": largest,
-            "smallest_eigenvalue": smallest,
+            "smallest_eigenvalue": smallest if known else None,
         }
 
 

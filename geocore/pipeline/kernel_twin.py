@@ -12,6 +12,7 @@ from geocore.config.ntk import NtkParams
 from geocore.data.table import Table
 from geocore.data.tabletype import TableType
 from geocore.errors import UserError
+from geocore.kernels.heads import ClassificationHead
 from geocore.kernels.network import (
     dense_inputs,
     dense_network,
@@ -19,10 +20,10 @@ from geocore.kernels.network import (
     healpix_network,
 )
 from geocore.kernels.protocol import PairKernel
-from geocore.kernels.regression import Regressor, ensemble_limit, posterior, targets
+from geocore.kernels.regression import Regressor, ensemble_limit, posterior
+from geocore.kernels.solver import regressor
 from geocore.kernels.stax import NeuralTangentsKernel
 from geocore.kernels.subset import stratified_order
-from geocore.measure.temperature import fit_temperature
 from geocore.pipeline.kernel_blocks import StoredKernels
 from geocore.pipeline.kernel_cost import KernelTask
 from geocore.pipeline.kernel_results import (
@@ -56,7 +57,7 @@ def kernel_twin(job: Job, folder: Path, wanted: TableType) -> Manifest:
     gram, crosses, parts = _kernels(job, inputs)
     labels = feeds["train"].labels[chosen]
     regressions = [
-        _regress(name, params.ridge, len(classes), labels, gram, crosses, feeds)
+        _regress(name, params, len(classes), labels, gram, crosses, feeds)
         for name in ("nngp", "ntk")
     ]
     subset = (feeds["train"].ids[chosen], labels)
@@ -76,6 +77,8 @@ def _opened(job: Job, wanted: TableType) -> tuple[dict[str, Feed], Table]:
     where, classes = job.stage.takes["healpix"].path, table.info.classes
     if not classes:
         raise UserError(f"{where}: names no classes; expected a name for each label")
+    if len(classes) < 2:
+        raise UserError(f"{where}: names one class, {classes[0]}; expected at least two")
     cpu = torch.device("cpu")
     feeds = {split: table_feed(table, split, cpu) for split in ("train", *_HELD_OUT)}
     for feed in feeds.values():
@@ -152,24 +155,30 @@ def _kernels(
 
 def _regress(
     name: str,
-    ridge: float,
+    params: NtkParams,
     classes: int,
     labels: Tensor,
     gram: SplitKernels,
     crosses: Mapping[str, SplitKernels],
     feeds: Mapping[str, Feed],
 ) -> Regression:
-    y = targets(labels, classes)
+    head = ClassificationHead(classes)
+    y = head.targets(labels)
     matrix = gram.nngp if name == "nngp" else gram.ntk
-    regressor = Regressor.of(matrix, ridge, name=f"the {name} of the {len(y)} training samples")
+    named = f"the {name} of the {len(y)} training samples"
+    solver = regressor(matrix, params.ridge, solver=params.solver, name=named)
     found = {}
     for split, cross in crosses.items():
         if name == "nngp":
-            mean, variance = posterior(regressor, cross.nngp, cross.diagonal, y)
+            mean, variance = posterior(solver, cross.nngp, cross.diagonal, y)
         else:
             mean, variance = ensemble_limit(
-                regressor, cross.ntk, cross.diagonal, y, nngp=gram.nngp, nngp_cross=cross.nngp
+                solver, cross.ntk, cross.diagonal, y, nngp=gram.nngp, nngp_cross=cross.nngp
             )
         found[split] = RegressedSplit(feeds[split].ids, feeds[split].labels, mean, variance)
-    temperature = fit_temperature(found["val"].mean, found["val"].labels)
-    return Regression(name, regressor, torch.linalg.eigvalsh(matrix).flip(0), temperature, found)
+    head = head.fitted(found["val"].mean, found["val"].labels)
+    if isinstance(solver, Regressor):
+        eigenvalues = torch.linalg.eigvalsh(matrix).flip(0)
+    else:  # where no factor fits, no spectrum does
+        eigenvalues = solver.preconditioner.values
+    return Regression(name, solver, eigenvalues, head, found)

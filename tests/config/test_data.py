@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from geocore.config.data import DENSE_SOURCES, DataParams
-from geocore.config.load import validate
+from geocore.config.data import DENSE_SOURCES, DataParams, MergedParams
+from geocore.config.load import tracked_leaves, validate
 from geocore.errors import UserError
 
 DIGITS: dict[str, Any] = {
@@ -26,6 +26,11 @@ CANVAS = DIGITS | {
     "source": "canvas", "height": 60, "width": 80, "canvases": [4, 2, 2], "items_of": "digits",
     "items": [1, 3],
 }  # fmt: skip
+SVHN = DIGITS | {"source": "svhn", "limit": 20}
+STREET = DIGITS | {"source": "street_digits", "canvases": [4, 2, 2], "items_of": "digits"}
+CITYSCAPES = DIGITS | {"source": "cityscapes", "height": 76, "width": 120, "path": "data/own/c"}
+PINHOLE = SCENES | {"camera": "pinhole", "tilt": None}
+DIGITS_KEYS = DataParams.model_fields
 
 
 def refused(base: dict[str, Any], **changes: Any) -> str:
@@ -35,7 +40,9 @@ def refused(base: dict[str, Any], **changes: Any) -> str:
     return line
 
 
-@pytest.mark.parametrize("good", [DIGITS, SCENES, WOODSCAPE, CAMVID, CANVAS])
+@pytest.mark.parametrize(
+    "good", [DIGITS, SCENES, PINHOLE, WOODSCAPE, CAMVID, CITYSCAPES, CANVAS, SVHN, STREET]
+)
 def test_good_ones_pass(good: dict[str, Any]) -> None:
     params = validate(good, DataParams, "params.yaml")
     assert isinstance(params, DataParams)
@@ -48,11 +55,15 @@ def test_good_ones_pass(good: dict[str, Any]) -> None:
         (DIGITS, "height", 60), (DIGITS, "width", 80), (DIGITS, "scenes", [4, 2, 2]),
         (DIGITS, "jitter", 2.0), (DIGITS, "tilt", 45.0), (DIGITS, "camera", "FV"),
         (SCENES, "image_size", 16), (SCENES, "limit", 20), (SCENES, "path", "data/own/drive"),
-        (SCENES, "camera", "FV"), (WOODSCAPE, "scenes", [4, 2, 2]), (WOODSCAPE, "tilt", 45.0),
+        (DIGITS, "camera", "pinhole"), (WOODSCAPE, "scenes", [4, 2, 2]), (WOODSCAPE, "tilt", 45.0),
         (WOODSCAPE, "image_size", 16), (CAMVID, "camera", "FV"), (CAMVID, "jitter", 2.0),
         (DIGITS, "canvases", [4, 2, 2]), (CAMVID, "items_of", "mnist"), (SCENES, "items", [1, 2]),
         (WOODSCAPE, "item_size", 20), (CANVAS, "scenes", [4, 2, 2]), (CANVAS, "limit", 20),
         (CANVAS, "path", "data/own"), (CANVAS, "image_size", 16), (CANVAS, "tilt", 4.0),
+        (SVHN, "path", "data/own"), (SVHN, "height", 32), (SVHN, "canvases", [4, 2, 2]),
+        (STREET, "limit", 20), (STREET, "path", "data/own"), (STREET, "items", [1, 2]),
+        (STREET, "item_size", 16), (STREET, "height", 32), (CITYSCAPES, "camera", "FV"),
+        (CITYSCAPES, "image_size", 32),
     ],
 )  # fmt: skip
 def test_a_key_of_another_source(base: dict[str, Any], key: str, value: Any) -> None:
@@ -73,7 +84,55 @@ def test_woodscape_needs_a_camera() -> None:
         "params.yaml: data.camera is null; expected a value for source woodscape"
     )
     assert refused(WOODSCAPE, camera="BEV") == (
-        'params.yaml: data.camera is "BEV"; expected one of FV, RV, MVL, MVR or null'
+        'params.yaml: data.camera is "BEV"; expected one of FV, RV, MVL, MVR, pinhole or null'
+    )
+    assert refused(WOODSCAPE, camera="pinhole") == (
+        "params.yaml: data.camera is pinhole; expected FV or RV or MVL or MVR for source woodscape"
+    )
+
+
+def test_scenes_through_a_pinhole_have_no_tilt() -> None:
+    assert refused(PINHOLE, tilt=30.0) == (
+        "params.yaml: data.tilt is 30.0; expected null for source scenes through a pinhole"
+    )
+    assert refused(SCENES, camera="FV") == (
+        "params.yaml: data.camera is FV; expected null or pinhole for source scenes"
+    )
+    assert refused(PINHOLE, jitter=None) == (
+        "params.yaml: data.jitter is null; expected a value for source scenes"
+    )
+
+
+@pytest.mark.parametrize("key", ["canvases", "items_of"])
+def test_a_key_that_street_digits_need(key: str) -> None:
+    assert refused(STREET, **{key: None}) == (
+        f"params.yaml: data.{key} is null; expected a value for source street_digits"
+    )
+
+
+@pytest.mark.parametrize("base", [SCENES, PINHOLE, WOODSCAPE, CAMVID, CITYSCAPES])
+@pytest.mark.parametrize("classes", ["all", "road"])
+def test_road_scenes_may_have_their_classes_merged(base: dict[str, Any], classes: str) -> None:
+    plain = validate(base, DataParams, "params.yaml")
+    merged = validate(base | {"classes": classes}, DataParams, "params.yaml")
+    assert isinstance(merged, MergedParams) and merged.classes == classes
+    assert not isinstance(plain, MergedParams)
+    # A study without the key tracks the same keys as ever.
+    leaves = tracked_leaves(DataParams)
+    assert tracked_leaves(type(plain)) == leaves == [f"data.{key}" for key in DIGITS_KEYS]
+    assert tracked_leaves(type(merged)) == [*leaves, "data.classes"]
+
+
+@pytest.mark.parametrize("base", [DIGITS, SVHN, STREET, CANVAS])
+def test_other_classes_stay_apart(base: dict[str, Any]) -> None:
+    assert refused(base, classes="road") == (
+        f"params.yaml: data.classes is road; expected no such key for source {base['source']}"
+    )
+    assert refused(CAMVID, classes="four") == (
+        'params.yaml: data.classes is "four"; expected one of all, road'
+    )
+    assert refused(CAMVID, classes=None) == (
+        "params.yaml: data.classes is null; expected one of all, road"
     )
 
 

@@ -71,7 +71,8 @@ def test_the_file_is_valid_and_comes_back_frozen() -> None:
         (
             "data.source", "imagenet",
             'is "imagenet"; expected one of digits, mnist, fashion_mnist, image_folder, '
-            "parquet_images, scenes, woodscape, camvid, canvas",
+            "parquet_images, svhn, svhn_extra, street_digits, scenes, woodscape, camvid, "
+            "cityscapes, canvas",
         ),
         ("data.val_fraction", 0.5, "is 0.5; expected a number above 0 and below 0.5"),
         ("project.rotation", None, "is null; expected one of none, z, so3"),

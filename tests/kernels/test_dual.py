@@ -138,8 +138,13 @@ def test_variances_whose_squares_float32_does_not_hold_are_refused(
     depth: int, scale: float
 ) -> None:
     x = scale * torch.rand(3, 5, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(ValueError, match=r"a variance before Relu is .*; expected one whose squ"):
+    with pytest.raises(
+        ValueError, match=r"a variance before Relu is .*; expected one whose squ"
+    ) as e:
         network(depth).kernel(x)
+    assert str(e.value).endswith("float32 holds: other weights or inputs, or float64")
+    with pytest.raises(ValueError, match=r"is inf; .* float64 holds: other weights or inputs$"):
+        network(1).kernel(1e200 * torch.ones(3, 5, dtype=torch.float64))
     assert bool(network(depth).kernel(x.double()).ntk.isfinite().all())
 
 

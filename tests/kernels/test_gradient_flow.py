@@ -124,6 +124,20 @@ def test_tiny_eigenvalues_keep_their_digits() -> None:
         assert float(flow.weights(torch.eye(2, dtype=F64), math.inf)[0, 0]) == 0
 
 
+def test_what_a_negative_eigenvalue_freezes_is_told() -> None:
+    values = torch.tensor([-1e-8, 0.0, 5e-9, 1e-3, 1.0], dtype=F64)
+    flow = GradientFlow.of(torch.diag(values), name="the ntk")
+    assert flow.frozen == 3 and flow.reason is not None
+    assert flow.reason == (
+        "the ntk is not positive semidefinite to rounding: an eigenvalue is -1e-08 beside 1; 3 of "
+        "5 directions, of eigenvalues up to 1e-08, never move"
+    )
+    for whole, frozen in ((values.clamp(min=0), 2), (values.abs() + 1, 0)):
+        flow = GradientFlow.of(torch.diag(whole))
+        assert (flow.frozen, flow.reason) == (frozen, None)
+    assert GradientFlow.of(torch.diag(values), ridge=0.1).frozen == 0
+
+
 def test_times_span_the_spectrum() -> None:
     flow = GradientFlow.of(torch.diag(torch.tensor([0.1, 1.0, 10.0], dtype=F64)), rate=2.0)
     assert flow.times(3) == pytest.approx([0.15, 1.5, 15.0], rel=1e-12)
@@ -191,8 +205,18 @@ def test_a_predictor_is_its_kernels_flow() -> None:
 def test_wrong_input_is_named() -> None:
     with pytest.raises(UserError, match=r"the ntk has an eigenvalue -0.99 beside 1.01; expected"):
         GradientFlow.of(torch.diag(torch.tensor([-1.0, 1.0])) + 0.01 * torch.eye(2), name="the ntk")
+    nan = GRAM.clone()
+    nan[2, 1] = math.nan
+    for gram, nngp, message in (
+        (nan, None, "the ntk has entries that add up to nan; expected finite ones"),
+        (GRAM, nan, "the NNGP of the starts has entries that add up to nan; expected finite ones"),
+    ):
+        with pytest.raises(UserError, match=message):
+            GradientFlow.of(gram, nngp=nngp, name="the ntk")
     flow = GradientFlow.of(GRAM)
     for call, message in (
+        (lambda: GradientFlow.of(GRAM, rate=math.inf), "are 0.0, inf and 8; .* of both, finite"),
+        (lambda: GradientFlow.of(GRAM, ridge=math.inf), "are inf, 1.0 and 8; expected 0 or more"),
         (lambda: GradientFlow.of(GRAM[:4]), r"gram is torch.float64 of shape \(4, 8\); expected"),
         (lambda: GradientFlow.of(GRAM, nngp=K[:4, :4]), r"nngp has shape \(4, 4\); expected \(8"),
         (lambda: GradientFlow.of(GRAM, rate=0), "ridge, rate and samples are 0.0, 0 and 8; expec"),

@@ -75,7 +75,32 @@ def test_units_go_through_a_regression() -> None:
     assert found[0][1].shape == (3, 1) and float(found[0][1].max()) > 0
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8])
+def test_integers_of_any_size_are_labels(dtype: torch.dtype) -> None:
+    found = ClassificationHead(3).targets(torch.tensor([0, 2], dtype=dtype))
+    expected = torch.tensor([[2.0, -1, -1], [-1, -1, 2]], dtype=torch.float64) / 3
+    torch.testing.assert_close(found, expected, rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (torch.tensor([0, 3]), "labels has 3 at place 1; expected 0 to 2"),
+        (torch.tensor([-1, 0]), "labels has -1 at place 0; expected 0 to 2"),
+        (torch.tensor([0.0, 1.0]), r"labels is float32 of shape \(2,\); expected integers \(n,\)"),
+        (torch.tensor([True]), r"labels is bool of shape \(1,\); expected integers"),
+        (torch.tensor([[0], [1]]), r"labels is int64 of shape \(2, 1\); expected integers \(n,\)"),
+    ],
+)
+def test_what_are_no_labels(labels: Tensor, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        ClassificationHead(3).targets(labels)
+
+
 def test_wrong_input_is_named() -> None:
+    head = RegressionHead.of(torch.rand(4, 2))
+    with pytest.raises(ValueError, match=r"values has shape \(4,\); expected \(n, 2\)"):
+        head.targets(torch.rand(4))
     with pytest.raises(ValueError, match=r"classes and temperature are 1 and 1.0; expected"):
         ClassificationHead(1)
     with pytest.raises(ValueError, match="classes and temperature are 3 and nan; expected"):

@@ -131,6 +131,30 @@ def test_more_right_sides_than_rows_and_right_sides_of_nought() -> None:
     assert float(found.solution[:, 20].abs().max()) == 0
 
 
+@pytest.mark.parametrize(
+    ("rank", "columns", "apart"), [(10, 5, 3), (10, 5, 5), (40, 6, 2), (3, 8, 8), (10, 12, 12)]
+)
+@pytest.mark.parametrize("near", [0, 5, 20])
+def test_dependent_right_sides_of_a_singular_matrix(
+    rank: int, columns: int, apart: int, near: int
+) -> None:
+    """Right sides from the matrix's range; the solution of least length stays of order 1."""
+    factor = numbers(0, 50, rank)
+    matrix = factor @ factor.T
+    right = matrix @ numbers(1, 50, apart) @ numbers(2, apart, columns)
+    operator = MatrixRows(matrix)
+    found = solve(operator, right, preconditioner=pivoted(operator, near, 0))
+    expected = torch.linalg.pinv(matrix, hermitian=True) @ right
+    assert float(found.residuals.max()) <= 1e-10
+    torch.testing.assert_close(found.solution, expected, rtol=0, atol=1e-6)
+    assert found.products <= rank + 3
+
+
+def test_no_right_sides() -> None:
+    found = solve(MatrixRows(GRAM), Y[:, :0])
+    assert found.solution.shape == (500, 0) and found.products == 0
+
+
 def test_what_does_not_converge_is_named() -> None:
     with pytest.raises(UserError) as error:
         solve(MatrixRows(GRAM), Y, tolerance=1e-12, limit=5, name="the ntk of the digits")
@@ -143,11 +167,22 @@ def test_what_does_not_converge_is_named() -> None:
 
 def test_wrong_input_is_named() -> None:
     operator = MatrixRows(GRAM)
+    nan = GRAM.clone()
+    nan[4, 3] = nan[3, 4] = torch.nan
+    with pytest.raises(UserError, match="a product with the ntk is not finite; expected finite"):
+        solve(MatrixRows(nan), Y, name="the ntk")
+    with pytest.raises(UserError, match="the ntk has a diagonal of mean nan; expected finite"):
+        solve(MatrixRows(GRAM * torch.nan), Y, name="the ntk")
     for call, message in (
         (lambda: MatrixRows(GRAM[:3]), r"matrix has shape \(3, 500\), block is 1024; expected"),
         (lambda: KernelRows(network(), X, "K"), "kind is 'K', block is 256"),  # type: ignore[arg-type]
         (lambda: solve(operator, Y[:3]), r"right has shape \(3, 10\); expected finite \(500, m\)"),
         (lambda: solve(operator, Y, ridge=-1), "ridge, tolerance and limit are -1, 1e-10 and 1000"),
+        (
+            lambda: solve(operator, Y, preconditioner=pivoted(MatrixRows(GRAM[:9, :9]), 3, 0)),
+            "preconditioner is of size 9; expected 500, the matrix's",
+        ),
+        (lambda: solve(operator, Y, ridge=float("inf")), "ridge, tolerance and limit are inf, "),
         (lambda: pivoted(operator, 501, 0), "rank is 501; expected 0 to 500, the size"),
         (lambda: pivoted(MatrixRows(-GRAM), 1, 0), "the diagonal has an entry -"),
     ):

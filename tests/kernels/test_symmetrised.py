@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -101,8 +103,90 @@ def test_one_side_is_enough_where_both_together_change_nothing() -> None:
     assert joint_deviation(uneven(), action, x) > 1e-2
     one, two = (SymmetrisedKernel(plain(), action, sides) for sides in ("one", "two"))
     torch.testing.assert_close(one.kernel(x).ntk, two.kernel(x).ntk, rtol=0, atol=1e-14)
-    left, right = (SymmetrisedKernel(uneven(), action, sides) for sides in ("one", "two"))
+    left, right = SymmetrisedKernel(uneven(), action, "one", math.inf), two
+    right = SymmetrisedKernel(uneven(), action, "two")
     assert float((left.kernel(x).ntk - right.kernel(x).ntk).abs().max()) > 1e-3
+
+
+def oblong() -> InfiniteNetwork:
+    """Filters that a quarter turn stands up."""
+    return serial(Convolution((1, 3), padding="circular"), Relu(), GlobalAveragePool(), Dense())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+def test_what_one_side_averages_away_is_refused(dtype: torch.dtype) -> None:
+    x = numbers(0, 3, 2, 6, 6).to(dtype)
+    for kernel in (
+        SymmetrisedKernel(oblong(), OnImages(C4)),
+        SymmetrisedKernel(uneven(), OnImages(C4)),
+        EquivariantKernel(oblong(), OnImages(C4), torch.stack([C4.matrix(g) for g in C4])),
+    ):
+        with pytest.raises(
+            ValueError, match=r"the kernel moves by .* where C4 on images moves both"
+        ):
+            kernel.kernel(x)
+    with pytest.raises(ValueError, match="the kernel moves by "):
+        SymmetrisedKernel(oblong(), OnImages(C4)).diagonal(x)
+    two = SymmetrisedKernel(oblong(), OnImages(C4), "two")
+    off = (two.kernel(x.rot90(1, (-2, -1)), x).ntk - two.kernel(x, x).ntk).abs().max()
+    assert float(off) < (1e-14 if dtype == F64 else 1e-5)
+    SymmetrisedKernel(plain(), OnImages(C4)).kernel(x)
+    SymmetrisedKernel(plain(), OnImages(D4)).kernel(x)
+
+
+def test_a_group_that_interpolates_is_refused_on_one_side() -> None:
+    x, c8 = numbers(0, 3, 1, 9, 9), OnImages(PlanarGroup(8))
+    with pytest.raises(ValueError, match="of C8 on images moves a sample as no element does"):
+        SymmetrisedKernel(plain(), c8).kernel(x)
+    assert bool(SymmetrisedKernel(plain(), c8, "two").kernel(x).ntk.isfinite().all())
+
+
+def test_moves_that_are_no_group_are_refused() -> None:
+    half = Maps([lambda x: x, lambda x: x.rot90(1, (-2, -1))], "half a circle")
+    with pytest.raises(
+        ValueError, match="element 1 after 1 of half a circle moves a sample as no "
+    ):
+        SymmetrisedKernel(plain(), half).kernel(numbers(0, 3, 2, 5, 5))
+
+
+def test_matrices_that_are_no_representation_are_refused() -> None:
+    """Not closed under products, at once; closed but of another group's order, with samples."""
+    turns = torch.stack([C4.matrix(g) for g in C4])
+    with pytest.raises(
+        ValueError, match=r"a product of matrices\[1\] .*; expected a representation"
+    ):
+        EquivariantKernel(plain(), OnImages(C4), turns[[0, 1, 1, 1]])
+    x = numbers(0, 3, 2, 5, 5)
+    EquivariantKernel(plain(), OnImages(C4), turns).kernel(x)
+    EquivariantKernel(plain(), OnImages(C4), turns[[0, 2, 0, 2]]).kernel(x)
+    swapped = EquivariantKernel(plain(), OnImages(C4), turns[[0, 2, 1, 3]])
+    with pytest.raises(
+        ValueError, match=r"matrices\[1\] matrices\[1\] is not the matrix of the el"
+    ):
+        swapped.kernel(x)
+
+
+def test_a_nan_is_a_deviation() -> None:
+    x = numbers(0, 2, 3)
+    x[1, 0] = torch.nan
+
+    class Broken:
+        def kernel(self, x1: Tensor, x2: Tensor | None = None) -> Kernels:
+            k = x1 @ (x1 if x2 is None else x2).T
+            return Kernels(k, k)
+
+        def diagonal(self, x: Tensor) -> Kernels:
+            return Kernels(*[x.square().sum(dim=1)] * 2)
+
+        def describe(self) -> str:
+            return "broken"
+
+    signs = Maps([lambda x: x, lambda x: -x])
+    assert math.isnan(joint_deviation(Broken(), signs, x))
+    with pytest.raises(
+        ValueError, match=r"of maps moves a sample|the kernel moves by nan of itself"
+    ):
+        SymmetrisedKernel(Broken(), signs).kernel(x)
 
 
 def test_a_group_may_be_a_list_of_maps() -> None:
@@ -139,6 +223,8 @@ def test_vectors_transform_with_their_matrices() -> None:
 
 
 def test_wrong_input_is_named() -> None:
+    with pytest.raises(ValueError, match="tolerance is -1; expected 0 or more, or None"):
+        SymmetrisedKernel(plain(), OnImages(C4), tolerance=-1)
     with pytest.raises(ValueError, match="sides is 'left'; expected 'one' or 'two'"):
         SymmetrisedKernel(plain(), OnImages(C4), "left")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"matrices has shape \(4, 3, 2\); expected \(4, d, d\)"):

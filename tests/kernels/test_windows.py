@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from geocore.kernels import windows
 from geocore.kernels.windows import (
     Padding,
+    map_sum,
     output_size,
     padding_amounts,
     window_sum,
@@ -33,6 +34,26 @@ def test_two_axes_move_jointly(padding: Padding, size: int, taps: int, stride: i
         elif 0 <= p < size and 0 <= q < size:
             expected[:, i, j] += x[:, p, q]
     torch.testing.assert_close(window_sum(x, (1, 2), taps, stride, padding), expected)
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize(
+    ("taps", "stride"),
+    [((3, 3), 1), ((3, 3), 2), ((2, 4), 1), ((1, 1), 2), ((1, 3), 1), ((5, 3), 3)],
+)
+def test_sums_of_maps_are_those_of_both_axes(
+    taps: tuple[int, int], stride: int, padding: Padding
+) -> None:
+    """And no result lies where its input does."""
+    x = torch.rand(2, 3, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    expected = window_sum(x, (2,), taps[0], stride, padding)
+    expected = window_sum(expected, (3,), taps[1], stride, padding)
+    for maps in (x, x.permute(2, 3, 0, 1).contiguous().permute(2, 3, 0, 1)):
+        found = map_sum(maps, taps, stride, padding)
+        torch.testing.assert_close(found, expected, rtol=1e-14, atol=0)
+        assert found.data_ptr() != maps.data_ptr()
+    with pytest.raises(ValueError, match="kernel_size is 7 on 5 pixels"):
+        map_sum(x, (1, 7))
 
 
 @pytest.mark.filterwarnings("ignore:Using padding")

@@ -29,7 +29,7 @@ from geocore.pipeline import fetch, project, resample
 from geocore.pipeline.stage import Job, Manifest
 from geocore.so3.rotation import quaternion_to_matrix
 from geocore.so3.sampling import random_rotations
-from tests.data.sources.drives import FRONT, save_camvid, save_woodscape
+from tests.data.sources.drives import FRONT, save_camvid, save_cityscapes, save_woodscape
 from tests.pipeline.stages import blobs, run_stage, stage_job
 
 image = pytest.importorskip("PIL.Image")
@@ -56,7 +56,10 @@ def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 def fetch_job(root: Path, data: dict[str, Any]) -> Job:
     job = stage_job(project.STAGE, root)
     return dataclasses.replace(
-        job, stage=fetch.STAGE, sections={"data": DataParams(**data)}, work=root / "work/fetch"
+        job,
+        stage=fetch.STAGE,
+        sections={"data": DataParams.of(data)(**data)},
+        work=root / "work/fetch",
     )
 
 
@@ -350,6 +353,33 @@ def test_too_few_images_to_split(tmp_path: Path) -> None:
     )
 
 
+def test_cityscapes_in_four_classes(tmp_path: Path) -> None:
+    """Reduced and merged; validation is held out of training, and a changed label is seen."""
+    save_cityscapes(tmp_path / "drive")
+    data = CAMVID | {"source": "cityscapes", "height": 6, "width": 8, "classes": "road"}
+    about, table = fetched(tmp_path, data)
+    assert about["classes"] == ["background", "road", "car", "person"]
+    assert about["splits"] == {"train": 2, "val": 1, "test": 1}
+    assert table.info.type == TableType(
+        "planar", 6, 8, channels=3, dtype="uint8", label_kind="mask"
+    )
+    assert set(np.unique(table.labels().numpy()).tolist()) <= {0, 1, 2, 3, IGNORED}
+    label = tmp_path / "drive/gtFine/val/bonn/bonn_000000_000019_gtFine_labelIds.png"
+    image.fromarray(np.full((12, 24), 26, np.uint8)).save(label)
+    assert fetch.STAGE.whole is not None
+    assert not fetch.STAGE.whole(fetch_job(tmp_path, data), {"raw": about})
+
+
+def test_scenes_through_a_pinhole(tmp_path: Path) -> None:
+    data = DATA | {"height": 19, "width": 30, "camera": "pinhole", "tilt": None, "classes": "road"}
+    about, table = fetched(tmp_path, data)
+    assert about["splits"] == {"train": 1, "val": 1, "test": 1}
+    assert table.info.camera is not None and table.info.camera.model is not None
+    assert table.info.camera.model["model"] == "pinhole" and table.info.views == ()
+    assert "view" not in table.columns and table.valid().all()
+    assert table.info.classes == ("background", "road", "car", "person")
+
+
 def test_a_source_without_camera_needs_a_projection(tmp_path: Path) -> None:
     save_camvid(tmp_path / "drive")
     fetched(tmp_path, CAMVID)
@@ -396,7 +426,7 @@ def test_an_interrupted_fetch_goes_on_where_it_was(
             raise KeyboardInterrupt
         return read_mask(path)
 
-    monkeypatch.setattr("geocore.data.sources.camvid.read_mask", counted)
+    monkeypatch.setattr("geocore.data.sources.paired.read_mask", counted)
     with pytest.raises(KeyboardInterrupt):
         fetched(tmp_path, CAMVID)
     assert len(list(tmp_path.glob("work/**/part-*.arrow"))) == 2

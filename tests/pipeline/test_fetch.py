@@ -133,6 +133,24 @@ def test_the_digits(tmp_path: Path) -> None:
     assert np.abs(table.images().numpy()[..., 0] / 255 - known.images / 16).max() <= 0.5 / 255
 
 
+def test_street_digits(tmp_path: Path) -> None:
+    about, table = fetch(tmp_path, source="street_digits", items_of="digits", canvases=(50, 20, 30))
+    assert about["splits"] == {"train": 50, "val": 20, "test": 30}
+    assert table.info.type.shape == (32, 32, 3) and table.info.type.label_kind == "class"
+    assert (table.info.source, table.info.classes) == ("street_digits", tuple("0123456789"))
+    assert table.columns == ("sample", "image", "label", "split")
+
+
+def test_svhn_is_declared_before_it_is_there(tmp_path: Path) -> None:
+    declared = STAGE.gives["raw"].type
+    assert declared is not None
+    for source in ("svhn", "svhn_extra", "street_digits"):
+        changes = {"items_of": "digits", "canvases": (9, 9, 9)} if source[1] == "t" else {}
+        kind = declared(job_of(tmp_path, source=source, **changes).sections)
+        assert kind.shape == (32, 32, 3) and kind.label_kind == "class"
+    assert declared(job_of(tmp_path, source="svhn", image_size=16).sections).shape == (16, 16, 3)
+
+
 def test_the_default_source_ships_inside_a_dependency() -> None:
     data = read_sections(ROOT / "params.yaml", STAGE.sections)["data"]
     assert isinstance(data, DataParams)

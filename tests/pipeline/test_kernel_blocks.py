@@ -223,8 +223,8 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         "params.yaml: ntk: inputs are not finite at sample 3; expected finite numbers"
     )
     assert mistake(tmp_path, NETWORK, samples(6) * 1e200) == (
-        "params.yaml: ntk: the nngp has an entry nan; expected inputs and weights whose kernel "
-        "float64 holds"
+        "params.yaml: ntk: a variance before Relu is inf; expected one whose square float64 holds: "
+        "other weights or inputs"
     )
     assert mistake(tmp_path, NETWORK, x[:0]) == (
         "params.yaml: ntk: inputs are none; expected at least one sample"

@@ -37,6 +37,7 @@ COMPUTED = "geocore.pipeline.kernel_blocks.kernel_block"
 PARAMS: dict[str, Any] = {
     "network": "dense", "backend": "geocore", "depth": 1, "activation": "relu", "weight_std": 1.4,
     "bias_std": 0.1, "subset": 9, "seed": 0, "block": 4, "ridge": 0.01,
+    "solver": "auto",
 }  # fmt: skip
 BLOCKS = 6 + 2 * 9  # 3 batches of training samples: half their pairs; 3 of val, 3 of test
 WHOLE = 3 * 2  # a matrix and a diagonal of each
@@ -212,6 +213,34 @@ def test_a_second_time_it_is_found(root: Path, undisturbed: dict[str, bytes]) ->
     assert len(set(manifest["parts"])) == BLOCKS + WHOLE
     assert sorted(manifest["files"]) == sorted(undisturbed)
     assert manifest["samples"] == 9 and manifest["val_accuracy_ntk"] >= 0.9
+
+
+def test_without_a_factor_it_predicts_the_same(root: Path, tmp_path: Path) -> None:
+    write_table(tmp_path)
+    results_of(job_in(tmp_path, solver="iterative"))
+    found, expected = (
+        pq.read_table(place / RESULTS / "predictions.parquet") for place in (tmp_path, root)
+    )
+    for column in ("mean", "variance"):
+        one, two = (np.array(table[column].to_pylist()) for table in (found, expected))
+        np.testing.assert_allclose(one, two, rtol=0, atol=1e-6)
+    for place, known in ((tmp_path, False), (root, True)):
+        metrics = json.loads((place / RESULTS / "metrics.json").read_text())["ntk"]
+        assert metrics["reason"] is None and metrics["jitter"] == 0
+        assert known or metrics["largest_eigenvalue"] > 0
+
+
+def test_what_was_mended_is_told(tmp_path: Path) -> None:
+    def change(columns: dict[str, np.ndarray]) -> None:
+        columns["image"][:] = columns["image"][:1]
+
+    write_table(tmp_path, change=change)
+    results_of(job_in(tmp_path, ridge=0.0))
+    metrics = json.loads((tmp_path / RESULTS / "metrics.json").read_text())["nngp"]
+    assert metrics["jitter"] > 0
+    assert metrics["reason"].startswith(
+        "the nngp of the 9 training samples is not positive definite to rounding: row 2 of 9"
+    )
 
 
 def test_a_ridge_makes_no_block_anew(root: Path) -> None:

@@ -15,7 +15,9 @@ from geocore.data.sources.base import Rows
 from geocore.data.sources.dense import DenseSource, Frame
 from geocore.runs.digest import digest_json
 
-__all__ = ["Scenes"]
+__all__ = ["PINHOLE_VIEW", "Scenes"]
+
+PINHOLE_VIEW = 60.0  # degrees across its image: between a telephoto's and a wide lens's
 
 _A_PROCESS = 16  # scenes that are worth starting one
 _VIEWS = ("upright", "tilted", "rolled")
@@ -27,40 +29,55 @@ _TEST = _SPLITS.index("test")
 class Scenes(DenseSource):
     """Scenes of ``geocore.data.scenes`` through its fisheye: train, then val, then test.
 
+    With an ``angle_of_view``, degrees across the image, it is a pinhole instead.
+
     ``counts`` are the scenes of each split; no two share one, and the first scenes of a larger
     split are those of a smaller. Training and validation scenes are seen once, by an upright
     camera that pitches and rolls by up to ``jitter`` degrees, test scenes three times: so (view 0),
     by a camera that is tilted from there by ``tilt`` degrees about an axis of the image plane, so
     that it looks elsewhere (view 1), and by one that is rolled by as much to the right or to the
-    left about its own axis (view 2). A scene's seed, jitter, axis and side depend on ``seed``, its
-    split and its place alone.
+    left about its own axis (view 2). Without a ``tilt`` these too are seen once, and there are no
+    views. A scene's seed, jitter, axis and side depend on ``seed``, its split and its place alone.
     """
 
     name = "scenes"
     classes = CLASSES
-    views = _VIEWS
 
     def __init__(
-        self, counts: Sequence[int], size: tuple[int, int], jitter: float, tilt: float, seed: int
+        self,
+        counts: Sequence[int],
+        size: tuple[int, int],
+        jitter: float,
+        tilt: float | None,
+        seed: int,
+        angle_of_view: float | None = None,
     ) -> None:
         # Here, so that a source can be named without importing torch.
+        from geocore.camera.lens import RadialCamera
+        from geocore.camera.models import Pinhole
         from geocore.camera.record import camera_to_dict
         from geocore.data.scenes.render import default_camera
 
-        self._lens = default_camera(*size)
+        self._lens: RadialCamera = default_camera(*size)
+        if angle_of_view is not None:
+            self._lens = Pinhole.from_angle_of_view(angle_of_view, *size)
         self.camera = camera_to_dict(self._lens)
         self.shape = (*size, 3)
+        tested = (_UPRIGHT,) if tilt is None else (_UPRIGHT, _TILTED, _ROLLED)
         entries = [
             (code, index, view)
             for code, count in enumerate(counts)
             for index in range(count)
-            for view in ((_UPRIGHT, _TILTED, _ROLLED) if code == _TEST else (_UPRIGHT,))
+            for view in (tested if code == _TEST else (_UPRIGHT,))
         ]
         self.splits = np.array([code for code, _, _ in entries], np.uint8)
-        self.seen = np.array([view for _, _, view in entries], np.uint8)
+        if tilt is not None:
+            self.views = _VIEWS
+            self.seen = np.array([view for _, _, view in entries], np.uint8)
         self.seeds = [scene_seed(seed, _SPLITS[code], index) for code, index, _ in entries]
-        self.poses: npt.NDArray[np.float64] = _poses(entries, jitter, tilt, seed)
-        self.digest = digest_json(["scenes", list(counts), list(size), jitter, tilt, seed])
+        self.poses: npt.NDArray[np.float64] = _poses(entries, jitter, tilt or 0.0, seed)
+        lens = [] if angle_of_view is None else [angle_of_view]
+        self.digest = digest_json(["scenes", list(counts), list(size), jitter, tilt, seed, *lens])
 
     def __len__(self) -> int:
         return len(self.seeds)

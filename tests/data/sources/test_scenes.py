@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from geocore.camera.models import Pinhole
 from geocore.camera.record import camera_from_dict
 from geocore.data.scenes.classes import CLASSES
 from geocore.data.scenes.folder import write_scenes
-from geocore.data.sources.scenes import Scenes
+from geocore.data.sources.scenes import PINHOLE_VIEW, Scenes
 from geocore.data.sources.woodscape import WoodScape
 from geocore.so3.rotation import compose, geodesic_distance, inverse, quaternion_to_matrix
 
@@ -100,6 +101,33 @@ def test_frames_have_all_planes_and_rows_do_not_depend_on_each_other() -> None:
     np.testing.assert_array_equal(known["rotation"], source.poses[3:])
 
 
+def test_without_a_tilt_test_scenes_are_seen_once() -> None:
+    tilted, once = Scenes((2, 1, 3), SIZE, 2.0, 30.0, 0), Scenes((2, 1, 3), SIZE, 2.0, None, 0)
+    assert once.official == {"train": 2, "val": 1, "test": 3}
+    assert once.views == () and once.seen is None and set(once.known(np.arange(6))) == {"rotation"}
+    same = [0, 1, 2, 3, 6, 9]  # the upright views
+    assert once.seeds == [tilted.seeds[row] for row in same]
+    np.testing.assert_array_equal(once.poses, tilted.poses[same])
+
+
+def test_a_pinhole_sees_the_same_world_with_straight_lines() -> None:
+    """What its pixels see is what the fisheye sees in the same directions, up to a pixel."""
+    fisheye = Scenes((2, 1, 1), (96, 128), 2.0, None, 0)
+    pinhole = Scenes((2, 1, 1), (38, 60), 2.0, None, 0, PINHOLE_VIEW)
+    assert fisheye.seeds == pinhole.seeds and fisheye.digest != pinhole.digest
+    lens, wide = camera_from_dict(pinhole.camera), camera_from_dict(fisheye.camera)
+    assert isinstance(lens, Pinhole) and (lens.height, lens.width) == (38, 60)
+    rows, columns = torch.meshgrid(torch.arange(38.0), torch.arange(60.0), indexing="ij")
+    u, v, seen = wide.project(lens.unproject(columns.double(), rows.double()))
+    assert bool(seen.all())
+    place = (v.round().long(), u.round().long())
+    (near,), (far,) = fisheye.pieces(np.arange(2), 2), pinhole.pieces(np.arange(2), 2)
+    assert far["valid"].all()
+    taken = near["label"][:, place[0].numpy(), place[1].numpy()]
+    assert (taken == far["label"]).mean() > 0.85  # edges of what is thin differ
+    assert len(np.unique(far["label"])) > 3
+
+
 def test_the_digest_tells_sources_apart() -> None:
     def digest(**changes: Any) -> str:
         base = {"counts": (2, 1, 1), "size": SIZE, "jitter": 1.0, "tilt": 40.0, "seed": 0}
@@ -112,8 +140,10 @@ def test_the_digest_tells_sources_apart() -> None:
         digest(jitter=2.0),
         digest(tilt=41.0),
         digest(seed=1),
+        digest(tilt=None),
+        digest(angle_of_view=60.0),
     ]
-    assert len({digest(), *others}) == 6
+    assert len({digest(), *others}) == 8
 
 
 def test_scenes_written_as_a_folder_come_back_through_its_loader(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""``geocore estimate synthesize``: what the variants will take on the chip, before they learn."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from geocore.config.synthesize import SynthesizeParams, Variant
+from geocore.data.table import Table
+from geocore.edge.bits import Bits, LayerBits
+from geocore.edge.calibration import activation_peaks
+from geocore.edge.description import QuantisedModel
+from geocore.edge.device import PARTS
+from geocore.edge.enet import Enet
+from geocore.edge.estimate import Estimate, estimate
+from geocore.edge.float_graph import FloatGraph
+from geocore.edge.layout import choose_lanes
+from geocore.edge.nodes import Shape
+from geocore.edge.quantised import QuantisedNetwork
+from geocore.edge.street_cnn import build_street_cnn
+from geocore.edge.student import build_student
+from geocore.edge.synthesis import Resources
+from geocore.edge.tracing import trace
+from geocore.edge.verilog import Layout
+from geocore.pipeline.stage import Job
+from geocore.pipeline.synthesize import wanted_type
+from geocore.train.feed import table_feed
+
+__all__ = ["Planned", "estimate_variants"]
+
+_IMAGES = 64  # whose values say how large grids must be
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A variant as it will be laid out, and what it is estimated to take of ``part``.
+
+    ``whole`` is all of that part, None where it is not known.
+    """
+
+    variant: str
+    estimate: Estimate
+    part: str
+    whole: Resources | None
+
+
+def estimate_variants(job: Job) -> list[Planned]:
+    """Every variant of the stage's section, with weights as they begin and pruned to its sparsity.
+
+    Trained weights have other digits, so that adders may come to a tenth more or less. Nothing is
+    trained, taken from the store or left there. Raises ``UserError`` for a table that is not there.
+    """
+    params = job.section(SynthesizeParams)
+    table = Table.open(job.input("raw"), wanted_type(job.sections))
+    shape: Shape = table.info.type.shape  # type: ignore[assignment]
+    graph = trace(_network(params, shape, len(table.info.classes)).eval(), shape)
+    peaks = activation_peaks(graph, table_feed(table, "train", torch.device("cpu")), images=_IMAGES)
+    part = params.part.split("-")[0]
+    found = []
+    for name, chosen in params.chosen().items():
+        model = _described(params, chosen, graph, peaks)
+        layout = Layout(lanes=choose_lanes(model, dense_cycles=params.dense_cycles))
+        found.append(Planned(name, estimate(model, layout), part, PARTS.get(part)))
+    return found
+
+
+def _network(params: SynthesizeParams, shape: Shape, classes: int) -> nn.Module:
+    if params.network == "street_cnn":
+        return build_street_cnn(classes, params.seed)
+    assert params.channels is not None  # the section says so
+    if params.network == "enet":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(params.seed)
+            return Enet(params.channels, classes)
+    return build_student(shape, params.channels, classes, params.seed)
+
+
+def _described(
+    params: SynthesizeParams, chosen: Variant, graph: FloatGraph, peaks: dict[str, float]
+) -> QuantisedModel:
+    assert chosen.weight_bits is not None and chosen.activation_bits is not None
+    layers = {
+        name: LayerBits(weights, activations)
+        for name, weights, activations in chosen.layer_bits or ()
+    }
+    bits = Bits(chosen.weight_bits, chosen.activation_bits, params.input_bits, layers)
+    return QuantisedNetwork(_pruned(graph, chosen.sparsity or 0.0), bits, peaks).describe()
+
+
+def _pruned(graph: FloatGraph, sparsity: float) -> FloatGraph:
+    """The smallest of all weights are 0."""
+    if not sparsity:
+        return graph
+    sizes = torch.cat([node.weight.abs().flatten() for node in graph.weighted])
+    least = sizes.kthvalue(max(1, int(sparsity * len(sizes)))).values
+    return graph.replaced(
+        {
+            node.name: dataclasses.replace(
+                node, weight=torch.where(node.weight.abs() <= least, 0.0, node.weight)
+            )
+            for node in graph.weighted
+        }
+    )

@@ -1,0 +1,117 @@
+"""hls4ml's parts of ``synthesize``: a variant's firmware, and what it says once it is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from geocore.edge.compiled import compile_firmware
+from geocore.edge.description import QuantisedModel
+from geocore.edge.firmware import FirmwareOptions, write_firmware
+from geocore.edge.qonnx_file import write_qonnx
+from geocore.edge.reference import reference_logits
+from geocore.pipeline.piece import make_part
+from geocore.pipeline.stage import Job
+from geocore.runs.digest import digest_bytes, digest_file, digest_json
+from geocore.runs.store import Piece
+
+__all__ = ["FIRMWARE", "MODEL", "HlsFlow", "digest_images"]
+
+FIRMWARE, MODEL = "firmware", "network.qonnx.onnx"
+_ANSWERS = "logits.safetensors"
+_BATCH = 16  # images between two ticks of the bar
+Scratch = Callable[[], AbstractContextManager[Path]]
+
+
+class HlsFlow:
+    """The parts of one network, ``model``, that ``digest`` stands for in keys."""
+
+    def __init__(
+        self,
+        job: Job,
+        model: QuantisedModel,
+        digest: str,
+        options: FirmwareOptions,
+        scratch: Scratch,
+    ) -> None:
+        self._job, self._model, self._options, self._scratch = job, model, options, scratch
+        self._network = {"network": digest}
+        self._log = job.work / "firmware.log"
+
+    def firmware(self) -> Piece:
+        """Part ``firmware``: the QONNX file and the folder of sources; reuse factors in values."""
+
+        def build(folder: Path) -> dict[str, Any]:
+            reuse = self._write(folder)
+            return {"reuse_factors": reuse, "compiled_from": _compiled_from(folder / FIRMWARE)}
+
+        return make_part(
+            self._job, "firmware", build,
+            parameters=asdict(self._options), inputs=self._network, code=[__name__],
+        )  # fmt: skip
+
+    def answers(self, firmware: Piece, images: Tensor) -> tuple[int, Tensor]:
+        """Part ``firmware-answers``: on how many images a number is not the reference's; logits.
+
+        The sources are written anew for it and compared: what a store holds is never run. Scripts
+        for the vendor's tool are not compiled, so another clock asks nothing again.
+        """
+        wanted = firmware.values["compiled_from"]
+
+        def build(folder: Path) -> dict[str, Any]:
+            with self._scratch() as scratch:
+                self._write(scratch)
+                if _compiled_from(scratch / FIRMWARE) != wanted:
+                    raise RuntimeError(
+                        f"hls4ml wrote other sources than those of piece {firmware.key}; "
+                        "expected equal ones from equal arguments"
+                    )
+                compiled = compile_firmware(scratch / FIRMWARE, self._model, self._log)
+                found = []
+                with self._job.progress.bar("firmware", len(images)) as bar:
+                    for batch in images.split(_BATCH):
+                        found.append(compiled.logits(batch))
+                        bar.advance(len(batch))
+            logits = torch.cat(found)
+            wrong = [
+                (answer != reference_logits(self._model, batch)).flatten(1).any(dim=1)
+                for answer, batch in zip(logits.split(_BATCH), images.split(_BATCH), strict=True)
+            ]
+            save_file({"logits": logits}, folder / _ANSWERS)
+            return {"mismatches": int(torch.cat(wrong).sum())}
+
+        piece = make_part(
+            self._job, "firmware-answers", build, parameters={},
+            inputs={
+                **self._network, "sources": wanted, "images": digest_images(self._model, images),
+            },
+            code=[__name__],
+        )  # fmt: skip
+        return piece.values["mismatches"], load_file(piece.file(_ANSWERS))["logits"]
+
+    def _write(self, folder: Path) -> dict[str, int]:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        write_qonnx(self._model, folder / MODEL)
+        return write_firmware(
+            folder / MODEL, self._model, self._options, folder / FIRMWARE, self._log
+        )
+
+
+def digest_images(model: QuantisedModel, images: Tensor) -> str:
+    """Of what the network is given: images on its grid."""
+    seen = model.input.quantise(images).contiguous().numpy()
+    return digest_json([list(seen.shape), digest_bytes(seen.tobytes())])
+
+
+def _compiled_from(folder: Path) -> str:
+    """A digest of the files that the library is compiled from, and of the weights it reads."""
+    suffixes = (".cpp", ".h", ".sh", ".txt")
+    files = sorted(path for path in folder.rglob("*") if path.suffix in suffixes)
+    return digest_json({path.relative_to(folder).as_posix(): digest_file(path) for path in files})

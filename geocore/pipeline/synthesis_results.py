@@ -1,0 +1,243 @@
+"""What ``synthesize`` tells: figures of every variant, the ledger's rows, tables and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from geocore.config.synthesize import MAIN, SynthesizeParams, Variant
+from geocore.edge.description import QuantisedModel
+from geocore.edge.device import PARTS
+from geocore.edge.estimate import Estimate
+from geocore.edge.layers import parameters
+from geocore.edge.ledger import EVIDENCE, Row
+from geocore.edge.pareto import points
+from geocore.pipeline.predictions import Predictions
+from geocore.pipeline.synthesis_open import Netlists, Simulation
+from geocore.pipeline.synthesis_scores import Scores
+from geocore.report.canvas import Picture
+from geocore.report.scatter_chart import Spot, scatter_chart
+
+__all__ = ["Found", "headline", "ledger_rows", "metrics_of", "pictures", "prediction_table"]
+
+FAMILY = "UltraScale+"
+Splits = Mapping[str, Scores]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of a variant: ``mismatches`` of so many images ``asked`` of the firmware."""
+
+    variant: Variant
+    model: QuantisedModel
+    scores: Splits
+    estimate: Estimate
+    reuse_factors: Mapping[str, int]
+    filters: Mapping[str, int]
+    search: Sequence[Mapping[str, float]]
+    asked: int = 0
+    mismatches: int = 0
+    firmware: Scores | None = None
+    simulation: Simulation | None = None
+    netlists: Netlists | None = None
+
+    @property
+    def sparsity(self) -> float:
+        """The share of the weights that are 0."""
+        zeros = sum(int((node.weight == 0).sum()) for node in self.model.weighted)
+        return zeros / sum(node.weight.numel() for node in self.model.weighted)
+
+
+def metrics_of(
+    params: SynthesizeParams, floats: Splits, found: Mapping[str, Found]
+) -> dict[str, Any]:
+    """``metrics.json``: the main variant by split, then each variant under its own name.
+
+    ``mismatches`` counts the test samples on which the firmware or the simulated hardware is not
+    the reference, bit by bit; ``accuracy_loss`` is what the quantised network loses to the float
+    one, in accuracy or in mean IoU.
+    """
+    main = found[MAIN]
+    metrics: dict[str, Any] = {}
+    for split in ("val", "test"):
+        metrics[split] = {
+            "float": floats[split].headline,
+            "quantised": main.scores[split].headline,
+            "accuracy_loss": floats[split].score - main.scores[split].score,
+        }
+    if main.firmware is not None:
+        metrics["test"]["firmware"] = main.firmware.headline
+    if main.asked or main.simulation is not None:
+        wrong = main.simulation.mismatches if main.simulation else 0
+        metrics["test"]["mismatches"] = main.mismatches + wrong
+    return metrics | {
+        "float": {split: scores.about() for split, scores in floats.items()},
+        "variants": {name: _variant(floats, one) for name, one in found.items()},
+        "parameters": parameters(main.model),
+        "input_bits": params.input_bits,
+        "multiplications": sum(map(main.model.multiplications, main.model.weighted)),
+        "bit_operations": sum(map(main.model.bit_operations, main.model.weighted)),
+    }
+
+
+def _variant(floats: Splits, found: Found) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "weight_bits": found.variant.weight_bits,
+        "activation_bits": found.variant.activation_bits,
+        "sparsity": found.sparsity,
+        "accuracy_loss": floats["test"].score - found.scores["test"].score,
+        "bit_operations": sum(map(found.model.bit_operations, found.model.weighted)),
+        **{split: scores.about() for split, scores in found.scores.items()},
+        "filters": dict(found.filters),
+        "search": list(found.search),
+        "estimate": _estimated(found.estimate),
+    }
+    if found.asked:
+        about["firmware"] = {"images": found.asked, "mismatches": found.mismatches}
+    if found.simulation is not None:
+        about["simulation"] = asdict(found.simulation)
+    if found.netlists is not None:
+        about["netlists"] = {
+            "total": asdict(found.netlists.total),
+            "modules": {node: asdict(one) for node, one in found.netlists.resources.items()},
+            "vectors": dict(found.netlists.vectors),
+            "tool": found.netlists.tool,
+        }
+    return about
+
+
+def _estimated(estimate: Estimate) -> dict[str, Any]:
+    area = estimate.total
+    figures = {
+        "lut": area.lut, "ff": area.ff, "dsp": area.dsp, "bram": area.bram,
+        "latency": estimate.latency, "interval": estimate.interval,
+    }  # fmt: skip
+    return {
+        name: {"value": _told(one.value), "standard_error": _told(one.error)}
+        for name, one in figures.items()
+    }
+
+
+def _told(value: float) -> float:
+    """An estimate in four digits: more of them say nothing."""
+    return float(f"{value:.4g}")
+
+
+def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures that a run's manifest names."""
+    test = metrics["test"]
+    return {
+        "score": next(iter(test["quantised"].values())),
+        "accuracy_loss": test["accuracy_loss"],
+        **({"mismatches": test["mismatches"]} if "mismatches" in test else {}),
+    }
+
+
+def ledger_rows(params: SynthesizeParams, floats: Splits, found: Mapping[str, Found]) -> list[Row]:
+    """An estimate of every variant, and what was counted of those that were synthesised."""
+    device = params.part.split("-")[0]
+    device = device if device in PARTS else ""
+    rows = []
+    for name, one in found.items():
+        common: dict[str, Any] = {
+            "network": params.network,
+            "variant": name,
+            "weight_bits": _words(one, "weight"),
+            "activation_bits": _words(one, "activation"),
+            "family": FAMILY,
+            "device": device,
+            "clock_ns": params.clock_period,
+            "sparsity": one.sparsity,
+            "metric": "mIoU" if params.dense else "accuracy",
+            "accuracy": one.scores["test"].score,
+            "float_accuracy": floats["test"].score,
+        }
+        total, lut = one.estimate.total, one.estimate.total.lut
+        rows.append(
+            Row(
+                **common,
+                evidence="estimate",
+                lut=_told(lut.value), ff=_told(total.ff.value),
+                dsp=_told(total.dsp.value), bram=_told(total.bram.value),
+                latency=_told(one.estimate.latency.value),
+                interval=_told(one.estimate.interval.value),
+                lut_error=float(f"{lut.relative:.3g}"),
+            )
+        )  # fmt: skip
+        if one.netlists is not None:
+            counted, simulated = one.netlists.total, one.simulation
+            tool, version = one.netlists.tool.rsplit(" ", 1)
+            rows.append(
+                Row(
+                    **common,
+                    evidence="post-synthesis",
+                    lut=counted.lut, ff=counted.ff, dsp=counted.dsp, bram=counted.bram,
+                    latency=None if simulated is None else simulated.latency,
+                    interval=None if simulated is None else simulated.interval,
+                    tool=tool, version=version,
+                )
+            )  # fmt: skip
+    return rows
+
+
+def _words(found: Found, kind: str) -> str:
+    """``6``, ``binary``, or ``3 to 8`` where layers differ."""
+    if kind == "weight":
+        special = found.variant.weight_bits
+        if isinstance(special, str) and not found.variant.layer_bits:
+            return special
+        bits = {node.weight_format.bits for node in found.model.weighted}
+    else:
+        bits = {node.output.bits for node in found.model.weighted if node.output is not None}
+    return str(min(bits)) if len(bits) == 1 else f"{min(bits)} to {max(bits)}"
+
+
+def pictures(rows: list[Row], found: Mapping[str, Found]) -> dict[str, Picture]:
+    """What the score costs in LUTs, each kind of evidence with a mark of its own; searches of bits:
+    the loss without retraining against estimated LUTs.
+    """
+    shown = points(rows, "lut")
+    metric = rows[0].metric
+    spots = [
+        Spot(
+            point.cost, point.accuracy, point.row.evidence, point.best,
+            None if point.row.lut_error is None else point.row.lut_error * point.cost,
+        )
+        for point in shown
+    ]  # fmt: skip
+    chart = scatter_chart(
+        {rows[0].network: spots}, EVIDENCE, f"{metric} against LUTs", "LUT", metric
+    )
+    drawn = {"pareto_lut": chart}
+    searches = {
+        name: [Spot(point["luts"], point["loss"], "estimate") for point in one.search]
+        for name, one in found.items()
+        if one.search
+    }
+    if searches:
+        title = "Fewer bits, layer by layer: calibration loss without retraining"
+        drawn["bit_search"] = scatter_chart(searches, EVIDENCE, title, "LUT", "loss")
+    return drawn
+
+
+def prediction_table(found: Mapping[str, Mapping[str, Predictions]]) -> pa.Table:
+    """A row a model, split and sample: what each of them says of it."""
+    tables = []
+    for name, by_split in found.items():
+        for split, said in by_split.items():
+            classes = said.logits.shape[1]
+            columns = {
+                "model": pa.array([name] * len(said.labels)),
+                "split": pa.array([split] * len(said.labels)),
+                "sample": said.samples.numpy(),
+                "label": said.labels.numpy(),
+                "predicted": said.predicted.numpy(),
+            }
+            for column, values in (("logits", said.logits), ("probabilities", said.probabilities)):
+                flat = pa.array(values.numpy().reshape(-1))
+                columns[column] = pa.FixedSizeListArray.from_arrays(flat, classes)
+            tables.append(pa.table(columns))
+    return pa.concat_tables(tables).combine_chunks()
