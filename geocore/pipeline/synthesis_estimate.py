@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from geocore.config.synthesize import SynthesizeParams, Variant
+from geocore.config.synthesize import SynthesizeParams
 from geocore.data.table import Table
-from geocore.edge.bits import Bits, LayerBits
 from geocore.edge.calibration import activation_peaks
-from geocore.edge.description import QuantisedModel
 from geocore.edge.device import PARTS
 from geocore.edge.enet import Enet
 from geocore.edge.estimate import Estimate, estimate
@@ -26,6 +24,7 @@ from geocore.edge.synthesis import Resources
 from geocore.edge.tracing import trace
 from geocore.edge.verilog import Layout
 from geocore.pipeline.stage import Job
+from geocore.pipeline.synthesis_networks import Images, Networks
 from geocore.pipeline.synthesize import wanted_type
 from geocore.train.feed import table_feed
 
@@ -56,12 +55,16 @@ def estimate_variants(job: Job) -> list[Planned]:
     params = job.section(SynthesizeParams)
     table = Table.open(job.input("raw"), wanted_type(job.sections))
     shape: Shape = table.info.type.shape  # type: ignore[assignment]
-    graph = trace(_network(params, shape, len(table.info.classes)).eval(), shape)
-    peaks = activation_peaks(graph, table_feed(table, "train", torch.device("cpu")), images=_IMAGES)
+    feed = table_feed(table, "train", torch.device("cpu"))
+    images = Images({"train": feed}, shape, tuple(table.info.classes), job.stage.takes["raw"].path)
+    networks = Networks(job, images)
+    graph = trace(_network(params, shape, len(images.classes)).eval(), shape)
+    peaks = activation_peaks(graph, feed, images=_IMAGES)
     part = params.part.split("-")[0]
     found = []
     for name, chosen in params.chosen().items():
-        model = _described(params, chosen, graph, peaks)
+        pruned = _pruned(graph, chosen.sparsity or 0.0)
+        model = QuantisedNetwork(pruned, networks.bits(chosen), peaks).describe()
         layout = Layout(lanes=choose_lanes(model, dense_cycles=params.dense_cycles))
         found.append(Planned(name, estimate(model, layout), part, PARTS.get(part)))
     return found
@@ -76,18 +79,6 @@ def _network(params: SynthesizeParams, shape: Shape, classes: int) -> nn.Module:
             torch.manual_seed(params.seed)
             return Enet(params.channels, classes)
     return build_student(shape, params.channels, classes, params.seed)
-
-
-def _described(
-    params: SynthesizeParams, chosen: Variant, graph: FloatGraph, peaks: dict[str, float]
-) -> QuantisedModel:
-    assert chosen.weight_bits is not None and chosen.activation_bits is not None
-    layers = {
-        name: LayerBits(weights, activations)
-        for name, weights, activations in chosen.layer_bits or ()
-    }
-    bits = Bits(chosen.weight_bits, chosen.activation_bits, params.input_bits, layers)
-    return QuantisedNetwork(_pruned(graph, chosen.sparsity or 0.0), bits, peaks).describe()
 
 
 def _pruned(graph: FloatGraph, sparsity: float) -> FloatGraph:
