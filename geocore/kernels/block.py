@@ -19,7 +19,7 @@ from geocore.kernels.protocol import PairKernel
 __all__ = ["default_block", "kernel_block", "read_block", "write_block"]
 
 _FILE = "block.safetensors"
-_WORK = 2**30  # entries of covariances in a block: some ten seconds of a core
+_WORK = 2**28  # entries of covariances in a block: some seconds of a core
 _SMALLEST, _OTHERWISE, _LARGEST = 64, 256, 1024  # samples of a batch
 
 
