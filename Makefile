@@ -28,7 +28,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 SOURCES = $(wildcard geocore flows tasks tests benchmarks)
 
-.PHONY: help setup repro test slow studies deploy worker lint types bench docs server-stop clean other-torch moved
+.PHONY: help setup repro test slow faults studies deploy worker lint types bench docs server-stop clean other-torch moved
 
 help: ## say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) \
@@ -45,7 +45,10 @@ test: setup ## run the tests (what CI runs)
 	pytest -n 2 --dist loadfile
 
 slow: setup ## run the tests that are too long for every day
-	pytest -m slow
+	pytest -m "slow and not faults"
+
+faults: setup ## inject faults into every stage and reader, and write docs/reliability.md
+	pytest -m faults
 
 studies: setup ## run every study under studies/
 	@if find studies -name dvc.yaml 2>/dev/null | grep -q .; then \

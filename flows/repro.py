@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow
-from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
@@ -26,6 +30,7 @@ from geocore.errors import UserError
 from geocore.pipeline.dvcfailure import failure
 from geocore.pipeline.lastgood import REPRO, last_good, metric_rows, named_targets
 from geocore.pipeline.prefectfile import target_faults
+from geocore.report.card import model_card
 from geocore.report.comparison import compare
 from geocore.report.page import comparison_page
 from geocore.report.reading import read_snapshot
@@ -102,6 +107,9 @@ def _report(
             link_text=f"{before.name} and {run.id}",
             description=f"the page lies at {page}",
         )
+    card = model_card(now)
+    write_text(geocore_home(project) / "cards" / f"{run.id}.md", card)
+    create_markdown_artifact(key="card", markdown=card, description="the model card of this run")
     create_table_artifact(
         key="metrics", table=metric_rows(now, before), description="; ".join(told)
     )

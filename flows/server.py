@@ -25,7 +25,7 @@ from typing import Any
 import psutil
 
 from geocore.errors import UserError
-from geocore.runs.atomic import write_json
+from geocore.runs.atomic import write_json, write_text
 from geocore.runs.locks import hold
 from tasks.environment import settle
 
@@ -147,9 +147,7 @@ def _launch(root: Path, folder: Path, *, stay: bool) -> str:
     """Start a keeper, which starts the server, puts both on record, and ends it in the end."""
     if stay:
         (folder / "stay").touch()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = _free_port(folder)
     with (folder / "server.log").open("ab") as log:
         keeper = subprocess.Popen(
             [sys.executable, "-m", "flows.server", "keep", str(port)],
@@ -177,6 +175,29 @@ def _launch(root: Path, folder: Path, *, stay: bool) -> str:
         keeper.wait()
         _end(folder)
         raise
+
+
+def _free_port(folder: Path) -> int:
+    """The port of the server before this one if it is free, else another.
+
+    Runs and workers that were under way when that one ended find this one in its place.
+    """
+    kept = folder / "port"
+    try:
+        last = int(kept.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        last = 0
+    for wanted in (last, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", wanted if 0 <= wanted < 2**16 else 0))
+            except OSError:
+                continue
+            port = int(probe.getsockname()[1])
+        write_text(kept, f"{port}\n")
+        return port
+    raise UserError("Prefect server: no port of 127.0.0.1 is free; expected one")
 
 
 def _owner() -> psutil.Process:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 from prefect.logging.configuration import setup_logging
 from prefect.settings import (
     PREFECT_API_URL,
@@ -85,6 +86,13 @@ def run_flow(
         for line in error.lines:
             print(f"error: {line}", file=sys.stderr)
         return error.exit_code
+    except httpx.TransportError as error:  # Prefect has tried for minutes
+        print(
+            f"error: {name}: Prefect's server does not answer any more ({error}); what is finished "
+            "is kept: run it again",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run it again and it goes on", file=sys.stderr)
         return 130
@@ -109,11 +117,11 @@ _TOLD = re.compile(r"exception:? (UserError|GateError)\b")
 
 
 class _OneLine(logging.Filter):
-    """Prefect's record of a user's mistake, without its traceback."""
+    """Prefect's record of a user's mistake, or of its server's end, without its traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, UserError):
+        if isinstance(error, UserError | httpx.TransportError):
             record.msg, record.args, record.exc_info, record.exc_text = str(error), (), None, None
             record.told = True
         elif _TOLD.search(record.getMessage()):

@@ -62,7 +62,7 @@ def _is_ours(record: Path) -> bool:
         serializer = json.loads(record.read_bytes())["metadata"]["serializer"]
     except FileNotFoundError:
         return True
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
     return bool(
         serializer["type"] == "json"

@@ -1,4 +1,4 @@
-"""``geocore``: run, check, why, estimate, tune, compare, papers, new-study, doctor, store, runs.
+"""``geocore``: run, check, why, estimate, tune, compare, card, papers, new-study, use, doctor, ...
 
 Exit codes: 0 well, 1 a fault was found or a stage failed, 2 a mistake in what was asked. With
 ``--json`` standard output is one JSON document and progress goes to standard error.
@@ -14,9 +14,18 @@ from typing import Annotated, Any
 import typer
 
 from geocore.cli import studies
+from geocore.cli.card import card
 from geocore.cli.compare import compare
+from geocore.cli.completing import (
+    complete_flow,
+    complete_preset,
+    complete_stage,
+    complete_study,
+    flow_names,
+)
 from geocore.cli.estimate import estimate
 from geocore.cli.output import FOUND, Json, emit, mistakes
+from geocore.cli.runs import runs_app
 from geocore.cli.tune import tune
 
 __all__ = ["app", "main"]
@@ -25,7 +34,6 @@ app = typer.Typer(
     name="geocore",
     help="Geometric deep learning on spheres, groups and manifolds, as a reproducible pipeline.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
@@ -34,20 +42,28 @@ store_app = typer.Typer(
     no_args_is_help=True,
     epilog="Example: geocore store gc --last 3",
 )
-runs_app = typer.Typer(help="The run ledger: what ran, on what, at what cost.")
 app.add_typer(store_app, name="store")
 app.add_typer(runs_app, name="runs")
 
 
 @app.command(epilog="Example: geocore run train -S train.lr=0.001")
 def run(
-    name: Annotated[str | None, typer.Argument(help="A stage or flow; none: the pipeline.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A stage or flow; none: the pipeline.", autocompletion=complete_flow),
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", "-S", help="key=value of params.yaml, for DVC.")
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="A set of values of presets.yaml.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="A set of values of presets.yaml.", autocompletion=complete_preset),
+    ] = None,
     study: Annotated[
-        str | None, typer.Option(help="Of studies/STUDY instead, with those below it.")
+        str | None,
+        typer.Option(
+            help="Of studies/STUDY instead, with those below it.", autocompletion=complete_study
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -72,9 +88,6 @@ def run(
     raise typer.Exit(code)
 
 
-_NO_FLOWS = ("stage", "server", "deployments", "tethered")  # files of flows/ that are none
-
-
 def _command(
     root: Path, name: str | None, stages: list[str], changes: list[str], study: str
 ) -> list[str]:
@@ -89,7 +102,7 @@ def _command(
         return [python, "-m", "dvc", *verb, *target]
     if study:
         raise UserError(f"{name!r} is no stage of {study}; expected one of {', '.join(stages)}")
-    if (root / "flows" / f"{name}.py").is_file() and name not in _NO_FLOWS:
+    if name in flow_names(root):
         if changes:
             raise UserError(f"flow {name}: takes no -S or --preset; expected a stage for those")
         return [python, "-m", f"flows.{name}"]
@@ -120,8 +133,13 @@ def check(as_json: Json = False) -> None:
 
 @app.command(epilog="Example: geocore why train --study mine")
 def why(
-    stage: Annotated[str, typer.Argument(help="A stage of dvc.yaml.")],
-    study: Annotated[str | None, typer.Option(help="Of studies/STUDY/dvc.yaml instead.")] = None,
+    stage: Annotated[
+        str, typer.Argument(help="A stage of dvc.yaml.", autocompletion=complete_stage)
+    ],
+    study: Annotated[
+        str | None,
+        typer.Option(help="Of studies/STUDY/dvc.yaml instead.", autocompletion=complete_study),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say which parameter, file or module makes a stage run again."""
@@ -161,7 +179,9 @@ app.command(epilog="Example: geocore compare main HEAD -o compare.html")(compare
 app.command(epilog="Example: geocore estimate ntk")(estimate)
 app.command(epilog="Example: geocore tune mine --seconds 10")(tune)
 app.command("papers", epilog="Example: geocore papers --json")(studies.papers)
+app.command("card", epilog="Example: geocore card HEAD -o card.md")(card)
 app.command("new-study", epilog="Example: geocore new-study mine")(studies.new_study)
+app.command("use", epilog="Example: geocore use heal_swin")(studies.use)
 
 
 @store_app.command("list", epilog="Example: geocore store list")
@@ -220,59 +240,6 @@ def store_gc(
         typer.echo(f"removed {found.locks} lock files")
 
     emit(asdict(found), as_json, show)
-
-
-@runs_app.callback(invoke_without_command=True, epilog="Example: geocore runs --stage train")
-def runs(
-    context: typer.Context,
-    stage: Annotated[str | None, typer.Option(help="Only this stage.")] = None,
-    last: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
-    as_json: Json = False,
-) -> None:
-    """List recent runs; `geocore runs show ID` tells one in full."""
-    if context.invoked_subcommand is not None:
-        return
-    from geocore.errors import UserError
-    from geocore.pipeline.dvcfile import read_dvc
-    from geocore.report.words import plain
-    from geocore.runs.home import project_root
-
-    with mistakes():
-        ledger = _ledger()
-        entries = ledger.runs(stage, last)
-        if stage is not None and not entries:
-            recorded = sorted({entry["stage"] for entry in ledger.runs()})
-            known = dict.fromkeys([*read_dvc(project_root()), *recorded])
-            if stage not in known:
-                there = f"expected one of {', '.join(known)}" if known else "there are no stages"
-                raise UserError(f"stage {stage!r} is unknown; {there}")
-
-    def show() -> None:
-        for entry in entries:
-            seconds = entry.get("wall_seconds")
-            cost = "" if seconds is None else f"{seconds:8.1f} s"
-            pieces = list((entry.get("pieces") or {}).values())
-            note = f"{pieces.count('made')} made, {pieces.count('found')} found" if pieces else ""
-            study = str(entry.get("study") or "").removeprefix("studies/")
-            where = f"  of {study}" if study else ""
-            typer.echo(f"{entry['run']}  {entry['state']:<8}{cost:>11}  {note}{where}")
-            if entry.get("error"):
-                typer.echo(f"    {plain(str(entry['error']))}")
-
-    emit(entries, as_json, show)
-
-
-@runs_app.command("show", epilog="Example: geocore runs show 20261122T1745")
-def runs_show(
-    run_id: Annotated[str, typer.Argument(help="A run, or the beginning of its name.")],
-    as_json: Json = False,
-) -> None:
-    """One run in full: asked, read, code, cost, gave."""
-    from rich.console import Console
-
-    with mistakes():
-        entry = _ledger().show(run_id)
-    emit(entry, as_json, lambda: Console().print_json(data=entry))
 
 
 def _ledger() -> Any:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from geocore.cli.completing import complete_name
 from geocore.cli.output import emit, mistakes
+from geocore.cli.serve import DEFAULT_PORT, Host, Port, Serve, serve
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -31,47 +33,81 @@ def compare(
     names: Annotated[
         list[str] | None,
         typer.Argument(
+            autocompletion=complete_name,
             help="Git revisions, experiments, runs or `workspace`; the first is the baseline. "
             "One alone is held against the workspace, none means HEAD.",
             show_default=False,
         ),
     ] = None,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Write one self-contained HTML page there."),
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write one self-contained HTML page: a file, or a folder for an index.html.",
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Show what is equal, too.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON document on standard output.")
     ] = False,
+    served: Serve = False,
+    host: Host = "127.0.0.1",
+    port: Port = DEFAULT_PORT,
 ) -> None:
     """Compare runs, revisions and experiments: what differs, and by how much."""
     from geocore.cli.target import check_target, is_stdout, write_target
-    from geocore.report.alignment import aligned
+    from geocore.errors import UserError
     from geocore.report.comparison import compare as comparison_of
-    from geocore.report.reading import read_snapshot
     from geocore.report.workspace import WORKSPACE
     from geocore.runs.home import project_root
 
     asked = list(names or ["HEAD"])
     if len(asked) == 1:
         asked = ["HEAD" if asked == [WORKSPACE] else asked[0], WORKSPACE]
+    target = None if output is None else _file(output)
     with mistakes():
-        if output is not None:
-            check_target(output, as_json=as_json)
+        if served and (target is not None or as_json):
+            raise UserError(
+                "--serve: shows the page itself; expected no -o and no --json beside it"
+            )
+        if target is not None:
+            check_target(target, as_json=as_json)
         root = project_root()
-        snapshots = aligned(root, [read_snapshot(root, name) for name in asked])
+        if served:
+            serve(asked, lambda: _page(_read(root, asked)), root, host=host, port=port)
+            return
+        snapshots = _read(root, asked)
         comparison = comparison_of(snapshots, everything=everything)
-        if output is not None:
-            from geocore.report.page import comparison_page
-
-            page = comparison_page(comparison, snapshots)
-            write_target(output, page)
-            typer.echo(f"wrote {output}, {len(page) / 1e6:.1f} MB", err=True)
-            if is_stdout(output):
+        if target is not None:
+            page = _page(snapshots)
+            write_target(target, page)
+            size = len(page.encode("utf-8")) / 1e6
+            typer.echo(f"wrote {target}, {size:.1f} MB", err=True)
+            if is_stdout(target):
                 return  # tables behind it would spoil the page
     document = {"snapshots": [_about(s) for s in snapshots], **comparison.to_json()}
     emit(document, as_json, lambda: _show(comparison, snapshots))
+
+
+def _read(root: Path, names: Sequence[str]) -> list[Snapshot]:
+    from geocore.report.alignment import aligned
+    from geocore.report.reading import read_snapshot
+
+    return aligned(root, [read_snapshot(root, name) for name in names])
+
+
+def _page(snapshots: Sequence[Snapshot]) -> str:
+    from geocore.report.comparison import compare as comparison_of
+    from geocore.report.page import comparison_page
+
+    return comparison_page(comparison_of(snapshots, everything=True), snapshots)
+
+
+def _file(output: str) -> Path:
+    """Where the page goes: a folder, there already or named with a slash at its end, gets one."""
+    path = Path(output)
+    return path / "index.html" if output.endswith("/") or path.is_dir() else path
 
 
 def _about(snapshot: Snapshot) -> dict[str, Any]:

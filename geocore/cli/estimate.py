@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from geocore.cli.completing import complete_stage, complete_study
 from geocore.cli.output import Json, emit, mistakes
 
 if TYPE_CHECKING:
@@ -19,10 +20,13 @@ def estimate(
     stage: Annotated[
         str | None,
         typer.Argument(
-            help="A stage with kernels, or synthesize; none: the only one with kernels."
+            autocompletion=complete_stage,
+            help="A stage with kernels, or synthesize; none: the only one with kernels.",
         ),
     ] = None,
-    study: Annotated[str | None, typer.Option(help="Of studies/STUDY instead.")] = None,
+    study: Annotated[
+        str | None, typer.Option(help="Of studies/STUDY instead.", autocompletion=complete_study)
+    ] = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="Time to try blocks for.")] = 5.0,
     as_json: Json = False,
 ) -> None:

@@ -28,6 +28,7 @@ def document(job: Job, found: Sequence[Planned]) -> dict[str, Any]:
             {
                 "variant": one.variant,
                 "part": one.part,
+                "ignored": list(one.ignored),
                 "lut": told(one.estimate.total.lut),
                 "ff": told(one.estimate.total.ff),
                 "latency": told(one.estimate.latency),
@@ -65,6 +66,12 @@ def show(job: Job, found: Sequence[Planned]) -> None:
         "take a tenth\nmore or less. No DSP slices and no blocks of memory. After +- stands the "
         "standard error."
     )
+    for one in found:
+        if one.ignored:
+            left = " and ".join(one.ignored)
+            typer.echo(
+                f"{one.variant}: without {left}, which training alone tells: an upper bound."
+            )
 
 
 def _told(figure: Figure) -> str:

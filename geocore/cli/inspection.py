@@ -31,7 +31,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "escnn": ("autograd", "escnn", "joblib", "pymanopt", "scipy", "sympy"),
     "kernels": ("absl-py", "frozendict", "jax", "jaxlib", "neural-tangents"),
     "posterior": ("jax", "jaxlib", "numpyro"),
-    "dask": ("dask-jobqueue", "distributed"),
+    "dask": ("cryptography", "dask-jobqueue", "distributed"),
     "remote": ("dvc-s3",),
     "firmware": (
         "brevitas", "hls4ml", "keras", "onnx", "onnxoptimizer", "onnxruntime", "qonnx",

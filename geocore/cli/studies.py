@@ -1,19 +1,21 @@
-"""``geocore papers`` and ``geocore new-study``: how the studies stand, and a new one."""
+"""``geocore papers``, ``new-study`` and ``use``: how the studies stand, a new one, its network."""
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from geocore.cli.completing import complete_study
 from geocore.cli.output import FOUND, Json, emit, mistakes
 from geocore.report.words import plain
 
 if TYPE_CHECKING:
     from geocore.pipeline.studies.state import Study
 
-__all__ = ["new_study", "papers"]
+__all__ = ["new_study", "papers", "use"]
 
 _SHOWN = 4  # causes of staleness that are told of a study
 
@@ -103,3 +105,35 @@ def new_study(
         typer.echo(f"run it:  dvc repro studies/{name}/dvc.yaml")
 
     emit({"study": name, "files": files}, as_json, show)
+
+
+def use(
+    name: Annotated[str, typer.Argument(help="A network: heal_swin, healpix_encoder, ...")],
+    study: Annotated[
+        str | None,
+        typer.Option(
+            help="Of studies/STUDY instead of the root's pipeline.", autocompletion=complete_study
+        ),
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            help="With the settings that this study has for it.", autocompletion=complete_study
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Give a pipeline another network: its keys in params.yaml and in the stages that read it."""
+    from geocore.pipeline.studies.networks import use_network
+    from geocore.runs.home import project_root
+
+    with mistakes():
+        root = project_root()
+        sys.path.insert(0, str(root))
+        use_network(root, name, study, like)
+    where = f"studies/{study}/" if study else ""
+
+    def show() -> None:
+        typer.echo(f"{where}params.yaml and {where}dvc.yaml have {name} now")
+
+    emit({"model": name, "study": study}, as_json, show)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from geocore.cli.completing import complete_study
 from geocore.cli.output import Json, emit, mistakes
 
 if TYPE_CHECKING:
@@ -17,7 +18,10 @@ __all__ = ["tune"]
 
 def tune(
     study: Annotated[
-        str | None, typer.Argument(help="Of studies/STUDY instead of the root's pipeline.")
+        str | None,
+        typer.Argument(
+            help="Of studies/STUDY instead of the root's pipeline.", autocompletion=complete_study
+        ),
     ] = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="Time to measure for.")] = 20.0,
     as_json: Json = False,

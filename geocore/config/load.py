@@ -18,6 +18,7 @@ from geocore.errors import UserError
 __all__ = ["leaves", "parse_yaml", "read_sections", "read_yaml", "tracked_leaves", "validate"]
 
 _LONGEST = 80  # characters of a found value that a line repeats
+_MOST_VALUES = 10**6  # of a file, each alias as what it stands for
 _SHALLOW = 1000  # levels of nesting that libyaml certainly stands
 
 
@@ -89,6 +90,7 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
     """The mapping that YAML text holds; ``where`` is what a one-line ``UserError`` calls it."""
     try:
         value = _parsed(text)
+        _refuse_expansion(value, where)
     except RecursionError:
         raise UserError(f"{where}: nested too deeply; expected a mapping of keys") from None
     except yaml.YAMLError as error:
@@ -96,6 +98,10 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
         line = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
         raise UserError(f"{where}{line}: {problem}; expected valid YAML") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # What PyYAML meets in a value that its tag does not allow: !!int x, !!timestamp x.
+        reason = " ".join(str(error).split())[:_LONGEST]
+        raise UserError(f"{where}: a value is not as its tag says ({reason})") from None
     if not isinstance(value, dict):
         found = (
             "is empty"
@@ -109,13 +115,42 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
 def _parsed(text: str) -> Any:
     # libyaml overflows the stack on what is nested thousands deep, where Python raises an error:
     # it is given what its lines' lengths and brackets keep shallow.
+    # Neither does Python's parser end soon on brackets that nobody closes.
     longest = max(map(len, text.splitlines()), default=0)
+    if _open_brackets(text) > _SHALLOW:
+        raise RecursionError
     if longest + text.count("[") + text.count("{") < _SHALLOW:
         try:
             return yaml.load(text, Loader=_FastLoader)
         except yaml.YAMLError:
             pass  # the other parser words a fault better
     return yaml.load(text, Loader=_Loader)
+
+
+def _open_brackets(text: str) -> int:
+    """How many brackets are open at once, at most, those in strings and comments among them."""
+    most = now = 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        now += 1 if bracket in "[{" else -1
+        most = max(most, now)
+    return most
+
+
+def _refuse_expansion(value: Any, where: str) -> None:
+    """Aliases of aliases write 10^9 values in ten lines: they are counted before they are read."""
+    sizes: dict[int, int] = {}
+
+    def size(entry: Any) -> int:
+        if not isinstance(entry, list | tuple | set | dict):
+            return 1
+        if id(entry) not in sizes:
+            sizes[id(entry)] = 0  # what contains itself is refused by who reads it
+            inner = entry.values() if isinstance(entry, dict) else entry
+            sizes[id(entry)] = 1 + sum(map(size, inner))
+        return sizes[id(entry)]
+
+    if size(value) > _MOST_VALUES:
+        raise UserError(f"{where}: holds more than {_MOST_VALUES} values, aliases followed")
 
 
 def read_sections(

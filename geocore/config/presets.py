@@ -79,8 +79,15 @@ def _arguments(before: str, values: dict[str, Any]) -> list[str]:
     return [
         argument
         for key, value in values.items()
-        for argument in (
-            "-S",
-            f"{before}{key}={value if isinstance(value, str) else json.dumps(value)}",
-        )
+        for argument in ("-S", f"{before}{key}={_written(key, value)}")
     ]
+
+
+def _written(key: str, value: Any) -> str:
+    try:
+        return value if isinstance(value, str) else json.dumps(value)
+    except (TypeError, ValueError, RecursionError):  # sets, bytes, and what contains itself
+        raise UserError(
+            f"presets.yaml: {key} holds what JSON does not; expected numbers, strings, true, "
+            "false, null, or lists of these"
+        ) from None

@@ -13,6 +13,9 @@ __all__ = ["RuntimeParams", "usable_cores"]
 class RuntimeParams(Section):
     """``runtime``: how to run. DVC tracks the device class alone.
 
+    ``runner`` is the one key of all sections that a file may leave out: it came after many files
+    were written, and decides no byte.
+
     Sums are ordered by the number of threads, so equal bytes need an equal ``threads``; a result
     is the same up to rounding, and a training may drift from there.
     """
@@ -23,6 +26,9 @@ class RuntimeParams(Section):
     threads: int = untracked(ge=0, le=1024, description="0: as many as this process may use")
     workers: int = untracked(
         ge=0, le=1024, description="processes for parts that do not need each other; 0: as cores"
+    )
+    runner: Literal["threads", "dask"] = untracked(
+        default="threads", description="who works on them: this machine, or a Dask cluster"
     )
     checkpoint_every: int = untracked(ge=1, description="optimiser steps between checkpoints")
     progress: bool = untracked(description="progress bars on a terminal, lines elsewhere")

@@ -14,6 +14,7 @@ __all__ = ["MAIN", "SynthesizeParams", "Variant", "Way"]
 
 MAIN = "main"  # the variant that the section itself describes
 Way = Literal["hls4ml", "verilog"]
+Multipliers = Literal["adders", "dsp"]
 Channels = Annotated[
     tuple[Annotated[int, Field(ge=1, le=1024)], ...],
     *rule(lambda widths: 1 <= len(widths) <= 16, "a list of 1 to 16 integers from 1 to 1024"),
@@ -42,7 +43,9 @@ class Variant(BaseModel):
 
     ``filter_error``: whole filters leave the float network while the relative squared error of what
     it gives stays within that. ``search_rise``: from the variant's bits down, layer by layer, the
-    least harmful first, while the calibration loss rises by no more. Null: neither.
+    least harmful first, while the calibration loss rises by no more. Null: neither. ``multipliers``
+    of the way ``verilog``: sums of shifts (``adders``, and null), or a product a weight in the
+    chip's own slices (``dsp``), which is what networks without them are compared with.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -61,6 +64,12 @@ class Variant(BaseModel):
     filter_error: Error | None = None
     search_rise: Error | None = None
     ways: Ways | None = None
+    multipliers: Multipliers | None = None
+
+    @property
+    def products(self) -> bool:
+        """Whether its weights are multiplied with in DSP slices."""
+        return self.multipliers == "dsp"
 
 
 Variants = Annotated[
@@ -108,8 +117,8 @@ class SynthesizeParams(Section):
     )
     variants: Variants = Field(
         description="further networks from the same float weights: a name, and what they have "
-        "otherwise of weight_bits, activation_bits, layer_bits, sparsity and ways; filter_error "
-        "and search_rise are theirs alone"
+        "otherwise of weight_bits, activation_bits, layer_bits, sparsity and ways; filter_error, "
+        "search_rise and multipliers (adders or dsp) are theirs alone"
     )
     ways: Ways = Field(
         description="hls4ml: firmware, compiled and compared; verilog: simulated and synthesised"
@@ -120,7 +129,7 @@ class SynthesizeParams(Section):
         description="verilog: cycles that all dense layers together may add; null: the fewest LUTs"
     )
     vectors: int = Field(
-        ge=1, le=10_000_000, description="on which the netlist of a kernel is held against it"
+        ge=1, le=10_000_000, description="on which a netlist is held against its Verilog"
     )
     io_type: Literal["io_parallel", "io_stream"] = Field(
         description="io_stream for images of more than about 16 x 16: the other unrolls every pixel"
@@ -144,6 +153,17 @@ class SynthesizeParams(Section):
             raise ValueError(
                 f"synthesize.class_weights is {self.class_weights}; expected none of {self.network}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _products_are_verilog(self) -> SynthesizeParams:
+        for name, variant in self.chosen().items():
+            if variant.products and variant.ways != ("verilog",):
+                ways = ", ".join(variant.ways or ())
+                raise ValueError(
+                    f"synthesize.variants has {name} with multipliers dsp and ways [{ways}]; "
+                    "expected [verilog]: no other way has them"
+                )
         return self
 
     @property

@@ -15,7 +15,7 @@ from geocore.edge.fixedpoint import FixedPoint
 from geocore.edge.nodes import IMAGES, Weighted
 from geocore.edge.reference import reference_integers
 
-__all__ = ["QUANTILES", "Difference", "Spread", "bit_bars", "differences", "spreads"]
+__all__ = ["QUANTILES", "Difference", "Spread", "What", "bit_bars", "differences", "spreads"]
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _MOST = 1_000_000  # numbers of which quantiles are taken

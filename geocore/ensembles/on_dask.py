@@ -1,23 +1,18 @@
 """Chunks of an ensemble on the workers of a Dask cluster, where one machine is too small.
 
-``GEOCORE_DASK=tcp://HOST:PORT`` names the scheduler. A chunk is one task. Its worker reads the
-table at the same path as here (a shared file system), and what it trained comes back as plain bytes
-over Dask's wire, whose ends trust each other: nothing else of this project unpickles.
+A chunk is one task. Its worker reads the table at the same path as here (a shared file system), and
+what it trained comes back as plain bytes.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import re
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import CancelledError
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from geocore.config.model import ModelParams
 from geocore.config.train import TrainParams
@@ -25,22 +20,15 @@ from geocore.data.table import Table
 from geocore.ensembles.apart import Workers
 from geocore.errors import UserError
 from geocore.runs.closure import code_digest
+from geocore.runs.cluster import Cluster, made_by, other_than
 from geocore.runs.digest import digest_file
-from geocore.runs.environment import library_versions
 from geocore.runs.slots import Slots
 from geocore.runs.store import Store
 
-if TYPE_CHECKING:
-    from distributed import Client
-
-__all__ = ["AT_ONCE", "DaskWorkers", "scheduler_address", "train_chunk"]
+__all__ = ["AT_ONCE", "DaskWorkers", "train_chunk"]
 
 AT_ONCE = 256  # chunks that the scheduler is asked for at a time
-_VARIABLE = "GEOCORE_DASK"
-_CONNECT = 5.0  # seconds until a scheduler that does not answer is given up
-_WORKERS = 30.0  # and one that has no workers
-_RETRIES = 2  # of a task whose process died; that a worker dies, the scheduler bears three times
-_LIBRARIES = ("numpy", "safetensors", "torch")
+_CODE = ("geocore.ensembles.chunk",)
 
 OnStep = Callable[[int, str], None]
 
@@ -49,52 +37,30 @@ class _AbandonedError(Exception):
     """Nobody waits for the task any more."""
 
 
-def scheduler_address() -> str | None:
-    """The scheduler that the environment names, None if it names none.
-
-    Raises ``UserError`` for what is no address, and where Dask is not installed.
-    """
-    address = os.environ.get(_VARIABLE, "").strip()
-    if not address:
-        return None
-    if not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d+", address):
-        raise UserError(f"{_VARIABLE} is {address!r}; expected tcp://HOST:PORT, a Dask scheduler's")
-    if importlib.util.find_spec("distributed") is None:
-        raise UserError(
-            f"{_VARIABLE} is {address}, and Dask is not installed; "
-            "expected pip install 'geocore[dask]'"
-        )
-    return address
-
-
 class DaskWorkers:
     """A cluster that trains chunks of one ensemble, on the maps of the table in ``table``.
 
-    The interface is that of ``Workers``, and so are the bytes, on processors of one kind. The
-    scheduler is looked for once a chunk is asked for. Leaving the ``with`` block leaves it, and the
-    workers give up what they still train.
+    The interface is that of ``Workers``, and so are the bytes, on processors of one kind. Leaving
+    the ``with`` block closes ``cluster``, and the workers give up what they still train.
     """
 
     def __init__(
         self,
-        address: str,
+        cluster: Cluster,
         table: Path,
         model: ModelParams,
         params: TrainParams,
         device: str,
         threads: int,
     ) -> None:
-        self.address = address
+        self.cluster = cluster
         self._table = table.resolve()
         self._model, self._params = model, params
         self._device, self._threads = device, threads
         self._topic = f"geocore-ensemble-{uuid.uuid4().hex}"
         self._told: dict[str, OnStep] = {}
         self._lock = threading.Lock()
-        self._client: Client | None = None
         self._common: dict[str, Any] = {}
-        self._failed: UserError | None = None  # whoever comes next need not try it again
-        self._ended = False
 
     def __enter__(self) -> DaskWorkers:
         return self
@@ -105,10 +71,7 @@ class DaskWorkers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._ended = True  # also for a thread that is about to connect
-        with self._lock:
-            if self._client is not None:
-                self._client.close(timeout=_CONNECT)
+        self.cluster.close()
 
     def train_chunk(
         self,
@@ -123,12 +86,12 @@ class DaskWorkers:
 
         A worker that sees the store of ``slots`` goes on from the checkpoints there, and leaves its
         own. ``on_step(step, headline)`` is called now and then. Raises ``UserError`` as it does,
-        and for a scheduler that cannot be reached or has no workers, a table that a worker does not
-        see, and a worker of other code; ``RuntimeError`` if workers died again and again.
+        for what ``Cluster`` raises it for, and for a table that a worker does not see;
+        ``RuntimeError`` if workers died again and again.
         """
-        client, name = self._connected(), uuid.uuid4().hex
+        name = uuid.uuid4().hex
         request = {
-            **self._common,
+            **self._asked(),
             "name": name,
             "seeds": list(seeds),
             "checkpoints": None
@@ -140,48 +103,20 @@ class DaskWorkers:
             },
         }
         self._told[name] = on_step
-        future = client.submit(train_chunk, request, retries=_RETRIES, pure=False)
         try:
-            answer = future.result()
-        except CancelledError:
-            raise RuntimeError(
-                f"the Dask scheduler at {self.address} was lost; expected it to stay until the "
-                "ensemble is trained"
-            ) from None
-        except ImportError as error:
-            raise UserError(
-                f"a Dask worker of {self.address}: {error}; expected the geocore of this machine"
-            ) from None
-        except Exception as error:
-            if type(error).__name__ != "KilledWorker":
-                raise
-            raise RuntimeError(
-                f"every Dask worker died that trained the members of seeds {list(seeds)}; expected "
-                f"one that lives (the last was {error.args[1].address})"
-            ) from None
+            answer = self.cluster.ask(train_chunk, request, f"the members of seeds {list(seeds)}")
         finally:
             del self._told[name]
-            future.release()
-        if "error" in answer:
-            raise UserError(*answer["error"])
         _write(folder, answer["files"])
         done: dict[str, Any] = answer["done"]
         return done
 
-    def _connected(self) -> Client:
-        """The client, once there is a scheduler that answers and has a worker."""
+    def _asked(self) -> dict[str, Any]:
+        """What all requests have in common, once the cluster is there."""
+        client = self.cluster.client()
         with self._lock:
-            if self._ended:
-                raise RuntimeError("the workers of the ensemble were ended")
-            if self._failed is not None:
-                raise self._failed
-            if self._client is None:
-                try:
-                    self._client = _connect(self.address)
-                except UserError as error:
-                    self._failed = error
-                    raise
-                self._client.subscribe_topic(self._topic, self._tell)
+            if not self._common:
+                client.subscribe_topic(self._topic, self._tell)
                 self._common = {
                     "topic": self._topic,
                     "table": str(self._table),
@@ -190,9 +125,9 @@ class DaskWorkers:
                     "train": self._params.model_dump(mode="json"),
                     "device": self._device,
                     "threads": self._threads,
-                    "made_by": _made_by(),
+                    "made_by": made_by(code_digest(_CODE)),
                 }
-            return self._client
+            return self._common
 
     def _tell(self, event: tuple[float, Mapping[str, Any]]) -> None:
         _, told = event
@@ -247,27 +182,6 @@ def train_chunk(request: Mapping[str, Any]) -> dict[str, Any]:
     return {"done": done, "files": files}
 
 
-def _connect(address: str) -> Client:
-    from distributed import Client
-
-    try:
-        client = Client(address, timeout=_CONNECT, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{_VARIABLE} is {address}, and no Dask scheduler answers there "
-            f"({type(error).__name__}); expected one: dask scheduler"
-        ) from None
-    try:
-        client.wait_for_workers(1, timeout=_WORKERS)
-    except TimeoutError:
-        client.close()
-        raise UserError(
-            f"{_VARIABLE} is {address}, whose scheduler has no worker after {_WORKERS:.0f} s; "
-            f"expected one: dask worker {address}"
-        ) from None
-    return client
-
-
 def _same(request: Mapping[str, Any], worker: str) -> Path:
     """The table, where code and table are those of whoever asked; ``UserError`` otherwise."""
     path = Path(request["table"])
@@ -279,24 +193,10 @@ def _same(request: Mapping[str, Any], worker: str) -> Path:
         )
     if digest_file(file) != request["table_digest"]:
         raise UserError(f"Dask worker {worker} has another table at {path}; expected the same")
-    found, expected = _made_by(), request["made_by"]
-    for name in expected:
-        if found.get(name) != expected[name]:
-            raise UserError(
-                f"Dask worker {worker} has {name} {found.get(name)}; expected {expected[name]}, as "
-                "here, so that results are the same"
-            )
+    if (other := other_than(request["made_by"], code_digest(_CODE))) is not None:
+        raise UserError(other)
     Table.open(path, verify=True)
     return path
-
-
-def _made_by() -> dict[str, str]:
-    """What decides the bytes of a chunk: our code and the libraries under it."""
-    versions = library_versions()
-    return {
-        "code": code_digest(["geocore.ensembles.chunk"]),
-        **{name: versions[name] for name in _LIBRARIES if name in versions},
-    }
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:

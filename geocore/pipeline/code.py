@@ -24,6 +24,7 @@ _PLUMBING = (
     "geocore.pipeline.progress",
     "geocore.pipeline.dvcfile",
     "geocore.pipeline.inputs",
+    "geocore.pipeline.on_cluster",
 )
 
 

@@ -20,12 +20,13 @@ from geocore.data.table import Table
 from geocore.ensembles.apart import Workers
 from geocore.ensembles.chunk import train_chunk, weights_name
 from geocore.ensembles.mixture import Mixture
-from geocore.ensembles.on_dask import AT_ONCE, DaskWorkers, scheduler_address
+from geocore.ensembles.on_dask import AT_ONCE, DaskWorkers
 from geocore.ensembles.seeds import in_chunks, member_seeds
 from geocore.pipeline.ensemble_pixels import predict_pixels
 from geocore.pipeline.ensemble_results import MixedSplit, write_pixel_results, write_results
 from geocore.pipeline.learning import network_code
 from geocore.pipeline.long_part import make_long_part
+from geocore.pipeline.on_cluster import cluster_of
 from geocore.pipeline.piece import make_part
 from geocore.pipeline.predictions import predict
 from geocore.pipeline.progress import Bar
@@ -128,10 +129,10 @@ def _train(
     """The weights and curves of each chunk of members, by their seeds.
 
     With one process the chunks are trained here, one after the other; with more each in a process
-    of its own, or on the Dask cluster that the environment names. The bytes are the same.
+    of its own, or on a Dask cluster (``geocore.runs.cluster``). The bytes are the same.
     """
     model, params = job.section(ModelParams), job.section(TrainParams)
-    runtime, scheduler = job.section(RuntimeParams), scheduler_address()
+    runtime, cluster = job.section(RuntimeParams), cluster_of(job, len(chunks))
     processes = runtime.processes(len(chunks))
     size = len(chunks[0])
 
@@ -156,17 +157,16 @@ def _train(
         told.trained(members(number))
         return found
 
-    if scheduler is None and processes == 1:
+    if cluster is None and processes == 1:
         return [part(number, here) for number in range(len(chunks))]
 
     threads = max(1, runtime.threads)
     trainers: Workers | DaskWorkers
-    if scheduler is None:
+    if cluster is None:
         trainers = Workers(table.folder, model, params, runtime.device, threads)
     else:
-        trainers = DaskWorkers(scheduler, table.folder, model, params, runtime.device, threads)
+        trainers = DaskWorkers(cluster, table.folder, model, params, runtime.device, threads)
         processes = min(len(chunks), AT_ONCE)  # of which the scheduler makes what it can
-        job.note(dask=scheduler)
     with trainers as workers:
 
         def apart(number: int, folder: Path, slots: Slots) -> dict[str, Any]:

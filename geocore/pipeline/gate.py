@@ -122,7 +122,7 @@ def _read(path: Path, shown: str) -> dict[str, dict[str, Any]]:
             complete = {"metric", "value", "bound", "sense", "passed"} <= gate.keys()
             if not complete or gate["sense"] not in _WORDS:
                 raise KeyError
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         maker = Path(shown).parent.name
         raise UserError(f"{shown}: holds no gates; expected what {maker} wrote") from None
     found: dict[str, dict[str, Any]] = gates

@@ -8,6 +8,7 @@ one more piece, a memory-mapped file that is larger than memory if need be.
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -33,10 +34,12 @@ from geocore.pipeline.kernel_cost import (
     probe_store,
     probe_task,
 )
-from geocore.pipeline.kernel_dask import AT_ONCE, DaskBlocks, scheduler_address
+from geocore.pipeline.kernel_dask import AT_ONCE, DaskBlocks
+from geocore.pipeline.on_cluster import cluster_of
 from geocore.pipeline.piece import make_part
 from geocore.pipeline.progress import Bar
 from geocore.pipeline.stage import Job
+from geocore.runs.cluster import Cluster
 from geocore.runs.store import Piece
 from geocore.train.device import resolve
 
@@ -52,9 +55,9 @@ class StoredKernels:
     ``block`` is how many samples a batch has, ``None`` for ``default_block``; parameters that
     choose it are to be tracked, for it may move the last bits. ``dtype``, float32 or float64, is
     what inputs are turned into and kernels are computed in. Blocks are worked on
-    ``runtime.workers`` at once (0: one a core; one on a GPU), each by one thread, or on the Dask
-    cluster that ``GEOCORE_DASK`` names. ``bar`` counts blocks (``KernelTask.blocks``); without one
-    each matrix has its own.
+    ``runtime.workers`` at once (0: one a core; one on a GPU), each by one thread, or on a Dask
+    cluster (``geocore.runs.cluster``), which stays for as long as this object does. ``bar`` counts
+    blocks (``KernelTask.blocks``); without one each matrix has its own.
 
     A block's key stands for ``described(kernel)``, the code of the kernel (of its class and of all
     that it holds, and of the modules ``code``), ``dtype`` and the bytes of its two batches, and for
@@ -78,6 +81,7 @@ class StoredKernels:
         self.parts: list[str] = []
         self._job, self._block, self._dtype, self._bar = job, block, dtype, bar
         self._code = tuple(code)
+        self._cluster: Cluster | None = None
 
     def symmetric(self, kernel: PairKernel, x: Tensor, *, name: str = "inputs") -> Kernels:
         """``K`` and ``Theta (n, n)`` of ``x (n, ...)`` with itself, memory-mapped.
@@ -170,11 +174,11 @@ class StoredKernels:
         began = time.perf_counter()
         blocks: dict[Pair, Piece] = {}
         made: list[Pair] = []
-        with self._cluster(task) as cluster:
-            for pair, part, new in self._blocks(task, rows, right, workers, cluster):
-                blocks[pair] = part
-                made += [pair] if new else []
-                count(pair)
+        there = self._there(task)
+        for pair, part, new in self._blocks(task, rows, right, workers, there):
+            blocks[pair] = part
+            made += [pair] if new else []
+            count(pair)
         self.parts += [blocks[pair].key for pair in task.places]
         dtype = np.dtype(str(task.dtype).removeprefix("torch."))
         shape = (len(rows.samples), len(right.samples))
@@ -192,15 +196,14 @@ class StoredKernels:
         about |= {"seconds": seconds, "predicted_seconds": told.seconds}
         self._job.note(kernel_cost={f"{task.name} {shape[0]} x {shape[1]}": about})
 
-    @contextmanager
-    def _cluster(self, task: KernelTask) -> Iterator[DaskBlocks | None]:
-        address = scheduler_address()
-        if address is None:
-            yield None
-            return
-        self._job.note(dask=address)
-        with DaskBlocks(address, self._modules(task.kernel)) as cluster:
-            yield cluster
+    def _there(self, task: KernelTask) -> DaskBlocks | None:
+        """The cluster, if the job has one: started once, for all matrices."""
+        if self._cluster is None and (found := cluster_of(self._job, task.blocks)) is not None:
+            self._cluster = found
+            weakref.finalize(self, found.close)
+        if self._cluster is None:
+            return None
+        return DaskBlocks(self._cluster, self._modules(task.kernel))
 
     def _blocks(
         self,

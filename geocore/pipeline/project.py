@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,7 @@ from geocore.config.project import ProjectParams
 from geocore.data.table import SPLITS, Columns, Table
 from geocore.data.tabletype import Camera
 from geocore.errors import UserError
+from geocore.pipeline.on_cluster import rows_of
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
 from geocore.pipeline.streamed import outputs_whole, row_spans, stream_table
 from geocore.pipeline.types import planar_images
@@ -30,6 +32,18 @@ def make(job: Job) -> Manifest:
     that depends on ``project.seed`` and the sample's number alone. Training samples are there
     ``project.copies`` times, test samples once for each of ``project.views``.
     """
+    raw = Table.open(job.input("raw"), planar_images(job.sections), verify=True)
+    params = job.section(ProjectParams)
+    seen = _Seen.of(params, raw, job.params_file)
+    camera = _camera(params, raw, _posed(params, raw), job.params_file)
+    info = dataclasses.replace(raw.info, camera=camera, views=raw.info.views or seen.views)
+    spans = row_spans(info.type, len(seen.rows))
+    part = rows_of(job, rows, "projected", info, spans)
+    return {"projected": stream_table(job, "projected", info, spans, part, "project")}
+
+
+def rows(job: Job) -> Callable[[int, int], Columns]:
+    """``columns(start, stop)`` of the projected table, of a table that was verified before."""
     # Here, so that `geocore check` reads this declaration without importing torch.
     import torch
 
@@ -38,43 +52,47 @@ def make(job: Job) -> Manifest:
     from geocore.so3.sampling import random_rotations
 
     params = job.section(ProjectParams)
-    raw = Table.open(job.input("raw"), planar_images(job.sections), verify=True)
-    posed = params.pose == "known" and "rotation" in raw.columns
+    raw = Table.open(job.input("raw"), planar_images(job.sections))
     seen = _Seen.of(params, raw, job.params_file)
-    camera = _camera(params, raw, posed, job.params_file)
-    info = dataclasses.replace(raw.info, camera=camera, views=raw.info.views or seen.views)
     base = look_at(params.colatitude, params.longitude)
-    poses = torch.from_numpy(raw.column("rotation")) if posed else None
+    poses = torch.from_numpy(raw.column("rotation")) if _posed(params, raw) else None
     splits = raw.column("split")
 
     def part(start: int, stop: int) -> Columns:
-        rows = seen.rows[start:stop]
-        columns: dict[str, np.ndarray] = {"sample": seen.samples[start:stop], "split": splits[rows]}
-        random = torch.empty(len(rows), 4, dtype=torch.float64)
+        there = seen.rows[start:stop]
+        columns: dict[str, np.ndarray] = {
+            "sample": seen.samples[start:stop],
+            "split": splits[there],
+        }
+        random = torch.empty(len(there), 4, dtype=torch.float64)
         for kind in set(seen.rotations[start:stop].tolist()):
-            there = seen.rotations[start:stop] == kind
-            random[torch.from_numpy(there)] = random_rotations(
-                kind, params.seed, columns["sample"][there]
+            turned = seen.rotations[start:stop] == kind
+            random[torch.from_numpy(turned)] = random_rotations(
+                kind, params.seed, columns["sample"][turned]
             )
-        columns["image"] = raw.images(rows).numpy()
+        columns["image"] = raw.images(there).numpy()
         upright = base.expand(len(random), 4)
-        own = upright if poses is None else compose(upright, poses[torch.from_numpy(rows)])
+        own = upright if poses is None else compose(upright, poses[torch.from_numpy(there)])
         columns["rotation"] = compose(random, own).numpy()
         if "view" in raw.columns:
-            columns["view"] = raw.column("view")[rows]
+            columns["view"] = raw.column("view")[there]
         elif seen.views:
             names = [VIEWS[kind] for kind in seen.rotations[start:stop].tolist()]
             columns["view"] = np.array([seen.views.index(name) for name in names], np.uint8)
         if "label" in raw.columns:
-            columns["label"] = np.asarray(raw.labels(rows).numpy())
+            columns["label"] = np.asarray(raw.labels(there).numpy())
         if "valid" in raw.columns:
-            columns["valid"] = raw.valid(rows).numpy()
+            columns["valid"] = raw.valid(there).numpy()
         if "depth" in raw.columns:
-            columns["depth"] = raw.depths(rows).numpy()
+            columns["depth"] = raw.depths(there).numpy()
         return columns
 
-    spans = row_spans(info.type, len(seen.rows))
-    return {"projected": stream_table(job, "projected", info, spans, part, "project")}
+    return part
+
+
+def _posed(params: ProjectParams, raw: Table) -> bool:
+    """Whether the camera's own pose is known and meant."""
+    return params.pose == "known" and "rotation" in raw.columns
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from geocore.config.resample import ResampleParams
 from geocore.config.section import Section
 from geocore.data.table import Columns, Table
 from geocore.data.tabletype import TableInfo, TableType
 from geocore.errors import UserError
+from geocore.pipeline.on_cluster import rows_of
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
 from geocore.pipeline.streamed import outputs_whole, row_spans, stream_table
 from geocore.pipeline.types import planar_images
@@ -61,27 +62,35 @@ def make(job: Job) -> Manifest:
     say that the pixel is ignored.
     """
     # Here, so that `geocore check` reads this declaration without importing torch.
-    from geocore.pipeline.onto_sphere import OntoSphere
     from geocore.pipeline.sphere_pictures import draw_samples
 
     projected = Table.open(job.input("projected"), planar_images(job.sections), verify=True)
     projected.require_finite()
     params = job.section(ResampleParams)
     info = _info(job, projected)
-    resampler = OntoSphere(projected, info)
+    spans = row_spans(info.type, len(projected))
+    output = params.grid.replace("-", "_")
+    finest = f"nside {params.nside}" if params.bandlimit is None else f"b {params.bandlimit}"
+    part = rows_of(job, rows, output, info, spans)
+    table = stream_table(job, output, info, spans, part, f"resample {finest}")
+    draw_samples(Table.open(job.output(output)), job.output("pictures"))
+    return {output: table, "pictures": {"digest": digest_tree(job.output("pictures"))}}
+
+
+def rows(job: Job) -> Callable[[int, int], Columns]:
+    """``columns(start, stop)`` of the maps, of a table of images that was verified before."""
+    from geocore.pipeline.onto_sphere import OntoSphere
+
+    projected = Table.open(job.input("projected"), planar_images(job.sections))
+    resampler = OntoSphere(projected, _info(job, projected))
     names = ("sample", "split", "rotation", "view")
     copied = {name: projected.column(name) for name in names if name in projected.columns}
 
     def part(start: int, stop: int) -> Columns:
-        rows = slice(start, stop)
-        return {name: column[rows] for name, column in copied.items()} | resampler.columns(rows)
+        there = slice(start, stop)
+        return {name: column[there] for name, column in copied.items()} | resampler.columns(there)
 
-    spans = row_spans(info.type, len(projected))
-    output = params.grid.replace("-", "_")
-    finest = f"nside {params.nside}" if params.bandlimit is None else f"b {params.bandlimit}"
-    table = stream_table(job, output, info, spans, part, f"resample {finest}")
-    draw_samples(Table.open(job.output(output)), job.output("pictures"))
-    return {output: table, "pictures": {"digest": digest_tree(job.output("pictures"))}}
+    return part
 
 
 def write(job: Job, manifest: Manifest) -> None:

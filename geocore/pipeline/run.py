@@ -12,7 +12,7 @@ from geocore.config.load import leaves, read_sections
 from geocore.config.runtime import RuntimeParams
 from geocore.config.section import Section
 from geocore.data.table import Table
-from geocore.errors import UserError
+from geocore.errors import UserError, refused_by_system
 from geocore.pipeline.code import deciding_code
 from geocore.pipeline.dvcfile import read_dvc
 from geocore.pipeline.inputs import located
@@ -136,7 +136,10 @@ def input_digest(root: Path, place: str, name: str, port: Port) -> str:
     if port.kind != "table":
         return digest_path(path)
     # Verified here as well: a stage that finds its piece never opens its inputs.
-    Table.open(path, verify=True)
+    try:
+        Table.open(path, verify=True)
+    except (RecursionError, TypeError):  # of values that no table has
+        raise UserError(f"{place}/table.json: not as geocore writes it; expected a table") from None
     return digest_file(path / "table.json")
 
 
@@ -163,19 +166,29 @@ def make(job: Job) -> Manifest:
     """Make the job's piece, once: an equal job in another process waits and then finds it.
 
     A stage that writes its outputs while it streams (``stage.whole`` is set) leaves a piece that
-    holds only the manifest.
+    holds only the manifest. Raises ``UserError`` where the system refuses memory.
     """
     lock = geocore_home(job.root) / "locks" / f"{job.stage.name}-{job.key}.lock"
     with hold(lock, job.stage.name, on_wait=job.progress.say, what=f"stage {job.stage.name}"):
-        if job.stage.whole is None:
-            return job.stage.make(job)
-        piece = job.store.find(job.key, on_damage=_warn)
-        if piece is not None and job.stage.whole(job, piece.values):
-            job.note(pieces={job.key: "found"})
-            return piece.values
-        manifest = job.stage.make(job)
-        job.note(pieces={job.key: "made"})
-        return job.store.replace(job.key, lambda _: manifest, verb=job.stage.name).values
+        try:
+            return _made(job)
+        except (MemoryError, RuntimeError) as error:
+            told = refused_by_system(error, f"stage {job.stage.name}")
+            if told is None:
+                raise
+            raise told from error
+
+
+def _made(job: Job) -> Manifest:
+    if job.stage.whole is None:
+        return job.stage.make(job)
+    piece = job.store.find(job.key, on_damage=_warn)
+    if piece is not None and job.stage.whole(job, piece.values):
+        job.note(pieces={job.key: "found"})
+        return piece.values
+    manifest = job.stage.make(job)
+    job.note(pieces={job.key: "made"})
+    return job.store.replace(job.key, lambda _: manifest, verb=job.stage.name).values
 
 
 def _warn(line: str) -> None:

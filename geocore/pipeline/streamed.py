@@ -14,13 +14,22 @@ from geocore.pipeline.stage import Job, Manifest
 from geocore.runs.digest import digest_file, digest_json, digest_tree
 from geocore.runs.parts import Parts
 
-__all__ = ["outputs_whole", "row_spans", "stream_table"]
+__all__ = ["outputs_whole", "parts_of", "row_spans", "stream_table"]
 
 
 def row_spans(kind: TableType, rows: int) -> list[tuple[int, int]]:
     """Half-open spans of about 32 MiB of images that cover ``0..rows``, the parts of a table."""
     step = rows_per_part(kind)
     return [(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+
+def parts_of(
+    job: Job, output: str, info: TableInfo, spans: Sequence[tuple[int, int]], made_from: str = ""
+) -> tuple[Parts, list[str]]:
+    """Where the parts of a table under way lie, and the name of each span's."""
+    about = [info.to_json(), [list(span) for span in spans], made_from]
+    parts = Parts(job.work / f"{output}-{digest_json(about)[:12]}", on_damage=job.progress.say)
+    return parts, [f"part-{number:05d}.arrow" for number in range(len(spans))]
 
 
 def stream_table(
@@ -48,9 +57,7 @@ def stream_table(
     if not spans:
         raise ValueError(f"spans of {output} is empty; expected at least one part")
     writer = TableWriter(info)
-    about = [info.to_json(), [list(span) for span in spans], made_from]
-    parts = Parts(job.work / f"{output}-{digest_json(about)[:12]}", on_damage=job.progress.say)
-    names = [f"part-{number:05d}.arrow" for number in range(len(spans))]
+    parts, names = parts_of(job, output, info, spans, made_from)
     with job.progress.bar(label, sum(stop - start for start, stop in spans)) as bar:
         for name, (start, stop) in zip(names, spans, strict=True):
             if not parts.done(name):

@@ -23,16 +23,16 @@ from geocore.edge.description import QuantisedModel
 from geocore.edge.estimate import estimate
 from geocore.edge.firmware import FirmwareOptions
 from geocore.edge.float_graph import FloatGraph
+from geocore.edge.hls_profile import spreads
 from geocore.edge.layers import layer_rows, write_layers
 from geocore.edge.layout import choose_lanes
 from geocore.edge.reference import reference_logits
-from geocore.edge.tools import require_tools
 from geocore.edge.verilog import Layout
 from geocore.errors import UserError
 from geocore.healpix.draw import write_png
 from geocore.pipeline.predictions import Predictions
 from geocore.pipeline.stage import Job, Manifest
-from geocore.pipeline.synthesis_hls import FIRMWARE, MODEL, HlsFlow
+from geocore.pipeline.synthesis_hls import FIRMWARE, MODEL, HlsFlow, stream_queues
 from geocore.pipeline.synthesis_networks import INTEGERS, WEIGHTS, Images, Networks
 from geocore.pipeline.synthesis_open import RTL, OpenFlow, layout_of, streamed
 from geocore.pipeline.synthesis_results import (
@@ -45,6 +45,7 @@ from geocore.pipeline.synthesis_results import (
 )
 from geocore.pipeline.synthesis_scores import Scores, classified, labelled_pixels
 from geocore.pipeline.synthesis_search import search_bits
+from geocore.pipeline.synthesis_tools import require_tools_of
 from geocore.runs.atomic import discard, write_json
 from geocore.runs.digest import digest_file, digest_tree
 from geocore.runs.store import Piece
@@ -54,18 +55,19 @@ from geocore.train.feed import table_feed
 __all__ = ["synthesize"]
 
 _BATCH = 64  # images at once where none is learnt from
+_RANGED = 16  # of test, whose values say which bits the layers use
 
 
 def synthesize(job: Job, folder: Path, wanted: TableType) -> Manifest:
     """Make the parts, or find them, and write everything that the stage gives into ``folder``.
 
     ``wanted`` is the type that the stage requires of its table. Returns the headline, the files'
-    digests and the parts' keys. A firmware or a simulation that differs from the reference is no
-    error here: ``mismatches`` counts the samples, for the gate. Raises ``UserError`` for a tool
-    that is missing, before anything is trained, for images that the network does not take, and for
-    sources that do not compile.
+    digests and the parts' keys. A firmware or a simulation that differs from the reference on a
+    sample is no error here: ``mismatches`` counts them, for the gate. Raises ``UserError`` for a
+    tool that is missing, before anything is trained, for images that the network does not take, for
+    sources that do not compile, and for a firmware that fails its self-check.
     """
-    require_tools()
+    require_tools_of(job.section(SynthesizeParams).chosen().values())
     return _Synthesis(job, _open(job, wanted)).run(folder)
 
 
@@ -105,7 +107,8 @@ class _Synthesis:
         if self._said:
             pq.write_table(prediction_table(self._said), folder / "predictions.parquet")
         (folder / "pictures").mkdir()
-        for name, picture in pictures(rows, found).items():
+        ranges = spreads(found[MAIN].model, self._first(_RANGED))
+        for name, picture in pictures(rows, found, ranges).items():
             write_png(folder / "pictures" / f"{name}.png", picture)
         _write_weights(folder / "weights.safetensors", given, found[MAIN].model)
         return {
@@ -139,7 +142,8 @@ class _Synthesis:
         scores = self._scores(name, lambda images: reference_logits(model, images))
         layout = Layout(lanes=choose_lanes(model, dense_cycles=self._params.dense_cycles))
         if "hls4ml" in (variant.ways or ()):
-            hls = HlsFlow(self._job, model, digest, self._options, self._scratch)
+            queues = stream_queues(model, layout, self._options.io_type)
+            hls = HlsFlow(self._job, model, digest, self._options, self._scratch, queues)
             firmware = hls.firmware()
             images = self._first(self._params.images)
             wrong, logits = hls.answers(firmware, images)
@@ -155,8 +159,9 @@ class _Synthesis:
                     known["firmware"] = classified(said, self._images.classes)
         if "verilog" in (variant.ways or ()):
             flow = OpenFlow(
-                self._job, model, digest, self._scratch, dense_cycles=self._params.dense_cycles
-            )
+                self._job, model, digest, self._scratch,
+                dense_cycles=self._params.dense_cycles, products=variant.products,
+            )  # fmt: skip
             design = flow.design()
             self._parts.append(design.key)
             images = streamed(self._first(self._params.streamed), self._params.streamed)
@@ -165,7 +170,8 @@ class _Synthesis:
             known["netlists"] = flow.netlists(design, self._params.vectors)
             if name == MAIN:
                 shutil.copytree(design.folder / RTL, folder / RTL)
-        return Found(variant, model, scores, estimate=estimate(model, layout), **known)
+        known["estimate"] = None if variant.products else estimate(model, layout)
+        return Found(variant, model, scores, **known)
 
     def _scores(self, name: str, answer: Any) -> dict[str, Scores]:
         found = {}

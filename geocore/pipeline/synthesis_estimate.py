@@ -31,26 +31,32 @@ from geocore.train.feed import table_feed
 __all__ = ["Planned", "estimate_variants"]
 
 _IMAGES = 64  # whose values say how large grids must be
+_LEARNT = ("filter_error", "search_rise")  # keys of a variant that ask trained weights
 
 
 @dataclass(frozen=True)
 class Planned:
     """A variant as it will be laid out, and what it is estimated to take of ``part``.
 
-    ``whole`` is all of that part, None where it is not known.
+    ``whole`` is all of that part, None where it is not known. ``ignored`` are what the variant says
+    and the estimate does not know: it is an upper bound there.
     """
 
     variant: str
     estimate: Estimate
     part: str
     whole: Resources | None
+    ignored: tuple[str, ...] = ()
 
 
 def estimate_variants(job: Job) -> list[Planned]:
     """Every variant of the stage's section, with weights as they begin and pruned to its sparsity.
 
-    Trained weights have other digits, so that adders may come to a tenth more or less. Nothing is
-    trained, taken from the store or left there. Raises ``UserError`` for a table that is not there.
+    Trained weights have other digits, so that adders may come to a tenth more or less. Only they
+    tell which filters leave (``filter_error``) and which layers take fewer bits (``search_rise``):
+    such variants are estimated as if they had neither. Variants whose products lie in DSP slices
+    are left out, as no such design is estimated. Nothing is trained, taken from the store or left
+    there. Raises ``UserError`` for a table that is not there.
     """
     params = job.section(SynthesizeParams)
     table = Table.open(job.input("raw"), wanted_type(job.sections))
@@ -63,10 +69,13 @@ def estimate_variants(job: Job) -> list[Planned]:
     part = params.part.split("-")[0]
     found = []
     for name, chosen in params.chosen().items():
+        if chosen.products:
+            continue
         pruned = _pruned(graph, chosen.sparsity or 0.0)
         model = QuantisedNetwork(pruned, networks.bits(chosen), peaks).describe()
         layout = Layout(lanes=choose_lanes(model, dense_cycles=params.dense_cycles))
-        found.append(Planned(name, estimate(model, layout), part, PARTS.get(part)))
+        ignored = tuple(key for key in _LEARNT if getattr(chosen, key) is not None)
+        found.append(Planned(name, estimate(model, layout), part, PARTS.get(part), ignored))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -13,16 +13,21 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from geocore.edge.compiled import compile_firmware
+from geocore.edge.dataflow import Timing
 from geocore.edge.description import QuantisedModel
+from geocore.edge.estimate import estimate
 from geocore.edge.firmware import FirmwareOptions, write_firmware
+from geocore.edge.preflight import self_check
 from geocore.edge.qonnx_file import write_qonnx
+from geocore.edge.queues import joins, size_queues
 from geocore.edge.reference import reference_logits
+from geocore.edge.verilog import Layout
 from geocore.pipeline.piece import make_part
 from geocore.pipeline.stage import Job
 from geocore.runs.digest import digest_bytes, digest_file, digest_json
 from geocore.runs.store import Piece
 
-__all__ = ["FIRMWARE", "MODEL", "HlsFlow", "digest_images"]
+__all__ = ["FIRMWARE", "MODEL", "HlsFlow", "digest_images", "stream_queues"]
 
 FIRMWARE, MODEL = "firmware", "network.qonnx.onnx"
 _ANSWERS = "logits.safetensors"
@@ -31,7 +36,10 @@ Scratch = Callable[[], AbstractContextManager[Path]]
 
 
 class HlsFlow:
-    """The parts of one network, ``model``, that ``digest`` stands for in keys."""
+    """The parts of one network, ``model``, that ``digest`` stands for in keys.
+
+    ``queues`` are the words that wait between two nodes, of streams that need more than one.
+    """
 
     def __init__(
         self,
@@ -40,8 +48,10 @@ class HlsFlow:
         digest: str,
         options: FirmwareOptions,
         scratch: Scratch,
+        queues: Mapping[tuple[str, str], int],
     ) -> None:
         self._job, self._model, self._options, self._scratch = job, model, options, scratch
+        self._queues = queues
         self._network = {"network": digest}
         self._log = job.work / "firmware.log"
 
@@ -52,16 +62,21 @@ class HlsFlow:
             reuse = self._write(folder)
             return {"reuse_factors": reuse, "compiled_from": _compiled_from(folder / FIRMWARE)}
 
+        queues = [[*edge, words] for edge, words in sorted(self._queues.items())]
         return make_part(
             self._job, "firmware", build,
-            parameters=asdict(self._options), inputs=self._network, code=[__name__],
+            parameters=asdict(self._options) | {"queues": queues},
+            inputs=self._network, code=[__name__],
         )  # fmt: skip
 
     def answers(self, firmware: Piece, images: Tensor) -> tuple[int, Tensor]:
         """Part ``firmware-answers``: on how many images a number is not the reference's; logits.
 
         The sources are written anew for it and compared: what a store holds is never run. Scripts
-        for the vendor's tool are not compiled, so another clock asks nothing again.
+        for the vendor's tool are not compiled, so another clock asks nothing again. Before the
+        images it is asked random ones of the whole input's grid (``self_check``), and raises
+        ``UserError`` where it is not the reference on each of them: such a firmware counts for
+        nothing.
         """
         wanted = firmware.values["compiled_from"]
 
@@ -74,6 +89,7 @@ class HlsFlow:
                         "expected equal ones from equal arguments"
                     )
                 compiled = compile_firmware(scratch / FIRMWARE, self._model, self._log)
+                self_check(compiled, self._model)
                 found = []
                 with self._job.progress.bar("firmware", len(images)) as bar:
                     for batch in images.split(_BATCH):
@@ -100,8 +116,22 @@ class HlsFlow:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         write_qonnx(self._model, folder / MODEL)
         return write_firmware(
-            folder / MODEL, self._model, self._options, folder / FIRMWARE, self._log
+            folder / MODEL, self._model, self._options, folder / FIRMWARE, self._log, self._queues
         )
+
+
+def stream_queues(
+    model: QuantisedModel, layout: Layout, io_type: str
+) -> dict[tuple[str, str], int]:
+    """Depths of the firmware's streams before joins, where hls4ml's own hold a whole image.
+
+    They are the least with which the open flow's modules lose nothing, their kernels' cycles being
+    estimated, so that no other tool is asked for. hls4ml's own pipelines may be longer, which only
+    a vendor's simulation tells. Empty without joins, and where nothing streams.
+    """
+    if io_type != "io_stream" or not joins(model):
+        return {}
+    return size_queues(model, Timing(estimate(model, layout).kernels, layout.lanes))
 
 
 def digest_images(model: QuantisedModel, images: Tensor) -> str:

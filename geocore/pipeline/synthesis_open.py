@@ -16,9 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from geocore.edge.dataflow import Timing
 from geocore.edge.description import QuantisedModel
 from geocore.edge.equivalence import equivalent
-from geocore.edge.layout import choose_layout
+from geocore.edge.layout import choose_lanes, choose_layout
+from geocore.edge.product_design import write_product_verilog
+from geocore.edge.queues import joins, size_queues
 from geocore.edge.reference import reference_integers
 from geocore.edge.simulation import build_simulator
 from geocore.edge.synthesis import Resources, synthesise
@@ -49,7 +52,7 @@ class Simulation:
 
 @dataclass(frozen=True)
 class Netlists:
-    """What each node's module takes, and how many vectors each kernel was compared on."""
+    """What each node's module takes, and on how many vectors those that multiply were compared."""
 
     resources: Mapping[str, Resources]
     vectors: Mapping[str, int]
@@ -65,7 +68,10 @@ class Netlists:
 
 
 class OpenFlow:
-    """The parts of one network, ``model``, that ``digest`` stands for in keys."""
+    """The parts of one network, ``model``, that ``digest`` stands for in keys.
+
+    With ``products`` its weights are multiplied with in DSP slices (``write_product_verilog``).
+    """
 
     def __init__(
         self,
@@ -75,19 +81,31 @@ class OpenFlow:
         scratch: Scratch,
         *,
         dense_cycles: int | None,
+        products: bool = False,
     ) -> None:
         self._job, self._model, self._scratch = job, model, scratch
         self._network = {"network": digest}
         self._dense_cycles = dense_cycles
-        self._chosen = {"dense_cycles": dense_cycles}
+        self._products = products
+        self._chosen: dict[str, Any] = {"dense_cycles": dense_cycles}
+        if products:
+            self._chosen["multipliers"] = "dsp"
 
     @cached_property
     def _design(self) -> Design:
-        return write_verilog(self._model, self._layout)
+        write = write_product_verilog if self._products else write_verilog
+        return write(self._model, self._layout)
 
     @cached_property
     def _layout(self) -> Layout:
-        return choose_layout(self._model, dense_cycles=self._dense_cycles)
+        if not self._products:
+            return choose_layout(self._model, dense_cycles=self._dense_cycles)
+        lanes = choose_lanes(self._model, dense_cycles=self._dense_cycles)
+        if not joins(self._model):
+            return Layout(lanes=lanes)
+        kernels = write_product_verilog(self._model, Layout(lanes=lanes)).kernels
+        timing = Timing({name: kernel.latency for name, kernel in kernels.items()}, lanes)
+        return Layout(lanes=lanes, queues=size_queues(self._model, timing))
 
     def design(self) -> Piece:
         """Part ``design``: the folder ``rtl``; digests of each module and its sources in values."""
@@ -142,9 +160,11 @@ class OpenFlow:
         return Simulation(**piece.values)
 
     def netlists(self, design: Piece, vectors: int) -> Netlists:
-        """Part ``netlist`` of each module: what it takes; of a kernel, held against its Verilog.
+        """Part ``netlist`` of each module: what it takes; of some, held against their Verilog.
 
-        A netlist that differs from its Verilog is refused, not counted: ``UserError``.
+        These have kernels, or are dense nodes that share multipliers, with who gives and who takes
+        waiting at random. A netlist that differs from its Verilog is refused, not counted:
+        ``UserError``. Of DSP slices nothing is held: yosys has no model of them.
         """
         resources: dict[str, Resources] = {}
         compared: dict[str, int] = {}
@@ -152,7 +172,8 @@ class OpenFlow:
         modules: dict[str, str] = design.values["modules"]
         with self._job.progress.bar("netlists", len(modules)) as bar:
             for node, digest in modules.items():
-                values = self._netlist(node, digest, vectors).values
+                shared = node in design.values["lanes"]
+                values = self._netlist(node, digest, vectors, shared).values
                 resources[node] = Resources(**values["resources"])
                 if values["vectors"]:
                     compared[node] = values["vectors"]
@@ -160,11 +181,20 @@ class OpenFlow:
                 bar.advance()
         return Netlists(resources, compared, tool)
 
-    def _netlist(self, node: str, digest: str, vectors: int) -> Piece:
+    def _netlist(self, node: str, digest: str, vectors: int, shared: bool) -> Piece:
+        parameters: dict[str, Any] = {"vectors": vectors}
+        if self._products:
+            parameters = {"dsp": True}
+        elif shared:
+            parameters["shared"] = True
+
         def build(folder: Path) -> dict[str, Any]:
-            module, held = self._design.modules[node], node in self._design.kernels
+            module = self._design.modules[node]
+            held = not self._products and (shared or node in self._design.kernels)
             with self._scratch() as scratch:
-                netlist = synthesise(self._design, module, scratch / "synthesis")
+                netlist = synthesise(
+                    self._design, module, scratch / "synthesis", dsp=self._products
+                )
                 if held:
                     equivalent(self._design, module, netlist, scratch / "equal", vectors=vectors)
             (folder / "netlist.v").write_text(netlist.verilog, encoding="utf-8")
@@ -178,7 +208,7 @@ class OpenFlow:
             self._job,
             "netlist",
             build,
-            parameters={"vectors": vectors},
+            parameters=parameters,
             inputs={"sources": digest},
             code=["geocore.edge.synthesis", "geocore.edge.equivalence"],
         )

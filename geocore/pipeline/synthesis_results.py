@@ -12,29 +12,35 @@ from geocore.config.synthesize import MAIN, SynthesizeParams, Variant
 from geocore.edge.description import QuantisedModel
 from geocore.edge.device import PARTS
 from geocore.edge.estimate import Estimate
+from geocore.edge.hls_profile import Spread, What, bit_bars
 from geocore.edge.layers import parameters
 from geocore.edge.ledger import EVIDENCE, Row
 from geocore.edge.pareto import points
 from geocore.pipeline.predictions import Predictions
 from geocore.pipeline.synthesis_open import Netlists, Simulation
 from geocore.pipeline.synthesis_scores import Scores
+from geocore.report.bar_chart import bar_chart
 from geocore.report.canvas import Picture
 from geocore.report.scatter_chart import Spot, scatter_chart
 
 __all__ = ["Found", "headline", "ledger_rows", "metrics_of", "pictures", "prediction_table"]
 
 FAMILY = "UltraScale+"
+_BATCHES = (1, 10)  # images, as in 2205.07690
 Splits = Mapping[str, Scores]
 
 
 @dataclass(frozen=True)
 class Found:
-    """What came of a variant: ``mismatches`` of so many images ``asked`` of the firmware."""
+    """What came of a variant: ``mismatches`` of so many images ``asked`` of the firmware.
+
+    Without an ``estimate`` where its multipliers are DSP slices, of which none is made.
+    """
 
     variant: Variant
     model: QuantisedModel
     scores: Splits
-    estimate: Estimate
+    estimate: Estimate | None
     reuse_factors: Mapping[str, int]
     filters: Mapping[str, int]
     search: Sequence[Mapping[str, float]]
@@ -75,7 +81,10 @@ def metrics_of(
         metrics["test"]["mismatches"] = main.mismatches + wrong
     return metrics | {
         "float": {split: scores.about() for split, scores in floats.items()},
-        "variants": {name: _variant(floats, one) for name, one in found.items()},
+        "variants": {
+            name: _variant(params, floats, one) | _against(name, found)
+            for name, one in found.items()
+        },
         "parameters": parameters(main.model),
         "input_bits": params.input_bits,
         "multiplications": sum(map(main.model.multiplications, main.model.weighted)),
@@ -83,7 +92,7 @@ def metrics_of(
     }
 
 
-def _variant(floats: Splits, found: Found) -> dict[str, Any]:
+def _variant(params: SynthesizeParams, floats: Splits, found: Found) -> dict[str, Any]:
     about: dict[str, Any] = {
         "weight_bits": found.variant.weight_bits,
         "activation_bits": found.variant.activation_bits,
@@ -93,12 +102,14 @@ def _variant(floats: Splits, found: Found) -> dict[str, Any]:
         **{split: scores.about() for split, scores in found.scores.items()},
         "filters": dict(found.filters),
         "search": list(found.search),
-        "estimate": _estimated(found.estimate),
     }
+    if found.estimate is not None:
+        about["estimate"] = _estimated(found.estimate)
     if found.asked:
         about["firmware"] = {"images": found.asked, "mismatches": found.mismatches}
     if found.simulation is not None:
         about["simulation"] = asdict(found.simulation)
+        about["milliseconds"] = _milliseconds(found.simulation, params.clock_period)
     if found.netlists is not None:
         about["netlists"] = {
             "total": asdict(found.netlists.total),
@@ -107,6 +118,40 @@ def _variant(floats: Splits, found: Found) -> dict[str, Any]:
             "tool": found.netlists.tool,
         }
     return about
+
+
+def _milliseconds(simulation: Simulation, clock_ns: float) -> dict[str, float]:
+    """From the first pixel to the last word of images back to back, at a clock that is assumed.
+
+    ``batch_n = (latency + (n - 1) interval) clock``.
+    """
+    times = {"clock_ns": clock_ns}
+    for images in _BATCHES:
+        cycles = simulation.latency + (images - 1) * simulation.interval
+        times[f"batch_{images}"] = float(f"{cycles * clock_ns * 1e-6:.6g}")
+    return times
+
+
+def _against(name: str, found: Mapping[str, Found]) -> dict[str, Any]:
+    """What a netlist takes less than that of the first variant with its products in DSP slices.
+
+    ``dsp`` and ``lut`` are ``mine / its - 1``: -0.97 is 97 % less. Nothing without such a variant.
+    """
+    baseline = next(
+        (key for key, one in found.items() if one.variant.products and one.netlists), None
+    )
+    mine = found[name].netlists
+    if baseline is None or baseline == name or mine is None:
+        return {}
+    theirs = found[baseline].netlists
+    assert theirs is not None
+    less = {
+        resource: getattr(mine.total, resource) / getattr(theirs.total, resource) - 1
+        for resource in ("dsp", "lut")
+        if getattr(theirs.total, resource)
+    }
+    lost = found[baseline].scores["test"].score - found[name].scores["test"].score
+    return {"against": {"variant": baseline, **less, "score_lost": lost}}
 
 
 def _estimated(estimate: Estimate) -> dict[str, Any]:
@@ -155,18 +200,19 @@ def ledger_rows(params: SynthesizeParams, floats: Splits, found: Mapping[str, Fo
             "accuracy": one.scores["test"].score,
             "float_accuracy": floats["test"].score,
         }
-        total, lut = one.estimate.total, one.estimate.total.lut
-        rows.append(
-            Row(
-                **common,
-                evidence="estimate",
-                lut=_told(lut.value), ff=_told(total.ff.value),
-                dsp=_told(total.dsp.value), bram=_told(total.bram.value),
-                latency=_told(one.estimate.latency.value),
-                interval=_told(one.estimate.interval.value),
-                lut_error=float(f"{lut.relative:.3g}"),
-            )
-        )  # fmt: skip
+        if one.estimate is not None:
+            total, lut = one.estimate.total, one.estimate.total.lut
+            rows.append(
+                Row(
+                    **common,
+                    evidence="estimate",
+                    lut=_told(lut.value), ff=_told(total.ff.value),
+                    dsp=_told(total.dsp.value), bram=_told(total.bram.value),
+                    latency=_told(one.estimate.latency.value),
+                    interval=_told(one.estimate.interval.value),
+                    lut_error=float(f"{lut.relative:.3g}"),
+                )
+            )  # fmt: skip
         if one.netlists is not None:
             counted, simulated = one.netlists.total, one.simulation
             tool, version = one.netlists.tool.rsplit(" ", 1)
@@ -195,9 +241,12 @@ def _words(found: Found, kind: str) -> str:
     return str(min(bits)) if len(bits) == 1 else f"{min(bits)} to {max(bits)}"
 
 
-def pictures(rows: list[Row], found: Mapping[str, Found]) -> dict[str, Picture]:
+def pictures(
+    rows: list[Row], found: Mapping[str, Found], ranges: Sequence[Spread]
+) -> dict[str, Picture]:
     """What the score costs in LUTs, each kind of evidence with a mark of its own; searches of bits:
-    the loss without retraining against estimated LUTs.
+    the loss without retraining against estimated LUTs; of the main variant's layers the bits that
+    weights and values are given, and those that they use (``ranges``).
     """
     shown = points(rows, "lut")
     metric = rows[0].metric
@@ -212,6 +261,10 @@ def pictures(rows: list[Row], found: Mapping[str, Found]) -> dict[str, Picture]:
         {rows[0].network: spots}, EVIDENCE, f"{metric} against LUTs", "LUT", metric
     )
     drawn = {"pareto_lut": chart}
+    kinds: tuple[What, ...] = ("weights", "values")
+    for what in kinds:
+        names, bars = bit_bars(ranges, what)
+        drawn[f"bits_{what}"] = bar_chart(names, bars, f"Bits of {what}, layer by layer", "bits")
     searches = {
         name: [Spot(point["luts"], point["loss"], "estimate") for point in one.search]
         for name, one in found.items()

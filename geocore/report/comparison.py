@@ -42,6 +42,12 @@ class Difference:
         return sum(value is not Missing.UNKNOWN for value in self.values)
 
     @property
+    def fails(self) -> bool:
+        """Whether it is of a gate that does not hold in some snapshot."""
+        gates = [value for value in self.values if isinstance(value, Mapping)]
+        return any(gate.get("passed") is False for gate in gates)
+
+    @property
     def differs(self) -> bool:
         """Whether two snapshots that can speak of this row disagree."""
         known = [value for value in self.values if value is not Missing.UNKNOWN]
@@ -90,7 +96,8 @@ def compare(snapshots: Sequence[Snapshot], *, everything: bool = False) -> Compa
     same: dict[str, int] = {}
     for section in SECTIONS:
         rows = _rows(snapshots, section)
-        shown = [row for row in rows if row.differs or everything or _fails(section, row)]
+        gates = section == "gates"  # one that fails is shown even if it fails everywhere
+        shown = [row for row in rows if row.differs or everything or (gates and row.fails)]
         found[section] = tuple(shown)
         same[section] = sum(row.known > 1 and not row.differs for row in rows)
     return Comparison(names=tuple(s.name for s in snapshots), same=same, **found)
@@ -135,12 +142,6 @@ def _metric(name: str, values: tuple[Any, ...]) -> Difference:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _fails(section: str, row: Difference) -> bool:
-    return section == "gates" and any(
-        isinstance(gate, Mapping) and not gate["passed"] for gate in row.values
-    )
 
 
 def _same(first: Any, second: Any) -> bool:

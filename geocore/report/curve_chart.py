@@ -32,14 +32,18 @@ class Dot:
 
 @dataclass(frozen=True)
 class Line:
-    """One line; ``series`` is whose it is, a place among the snapshots.
+    """One line; ``series`` is whose it is, a place among the snapshots, ``member`` of which line.
+
+    ``points`` are its places and values in the units of the file, NaN where there is a gap.
 
     ``best`` is its best point, if that is the best of all lines of its snapshot.
     """
 
     series: int
+    member: str
     path: str
     told: str
+    points: tuple[tuple[float, float], ...]
     dots: tuple[Dot, ...]
     best: Dot | None
 
@@ -166,7 +170,8 @@ def _line(
     (x, y), (along, column) = scales, words
     told = f"{trace.name}, {trace.member}" if trace.member else trace.name
     path, dots, found, joined = [], [], None, False
-    for place, value in _thinned(trace, best):
+    points = tuple(_thinned(trace, best))
+    for place, value in points:
         if math.isfinite(value):
             at, up = x.at(place), y.at(value)
             path.append(f"{'L' if joined else 'M'}{at} {up}")
@@ -174,7 +179,15 @@ def _line(
             dots.append(dot)
             found = dot if (value, place, trace.member) == best else found
         joined = math.isfinite(value)
-    return Line(trace.series, "".join(path), told, tuple(dots) if touched else (), found)
+    return Line(
+        series=trace.series,
+        member=trace.member,
+        path="".join(path),
+        told=told,
+        points=points,
+        dots=tuple(dots) if touched else (),
+        best=found,
+    )
 
 
 def _thinned(trace: _Trace, best: tuple[float, float, str]) -> Iterator[tuple[float, float]]:

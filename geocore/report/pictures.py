@@ -17,10 +17,14 @@ _BUDGET = 6_500_000  # bytes of pictures, a third more as text: a page stays bel
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG as text that an ``img`` takes, ``""`` if it was left out; whose it is; its size."""
+    """A PNG as text that an ``img`` takes, ``""`` if it was left out; whose it is; its size.
+
+    ``places`` are those of its ``owners`` among the snapshots.
+    """
 
     source: str
     owners: tuple[str, ...]
+    places: tuple[int, ...]
     width: int
     height: int
 
@@ -41,15 +45,15 @@ class Figure:
         return len(self.pictures) > 1
 
 
-def gallery(snapshots: Sequence[Snapshot]) -> tuple[list[Figure], int]:
+def gallery(snapshots: Sequence[Snapshot], budget: int | None = None) -> tuple[list[Figure], int]:
     """The figures of all snapshots, those that differ first, and how many pictures were left out.
 
-    What would make the page too heavy is left out, the largest of the alike first.
+    What would make the page heavier by more than ``budget`` bytes is left out, in that order.
     """
     names = sorted({name for snapshot in snapshots for name in snapshot.pictures})
     raw = [(name, _alike(name, snapshots)) for name in names]
     raw.sort(key=lambda pair: len(pair[1]) < 2)  # stable: the differing first
-    room, left_out, figures = _BUDGET, 0, []
+    room, left_out, figures = _BUDGET if budget is None else budget, 0, []
     for name, alike in raw:
         shown = []
         for content, places in alike.items():
@@ -57,7 +61,7 @@ def gallery(snapshots: Sequence[Snapshot]) -> tuple[list[Figure], int]:
             room -= len(content) if fits else 0
             left_out += not fits
             owners = [snapshots[place].name for place in places]
-            shown.append(_picture(content if fits else b"", owners))
+            shown.append(_picture(content if fits else b"", owners, places))
         having = {place for places in alike.values() for place in places}
         lacking = [s for place, s in enumerate(snapshots) if place not in having]
         absent = tuple(s.name for s in lacking if s.unread is not None and name not in s.unread)
@@ -79,11 +83,11 @@ def _alike(name: str, snapshots: Sequence[Snapshot]) -> dict[bytes, list[int]]:
     return found
 
 
-def _picture(content: bytes, owners: Sequence[str]) -> Picture:
+def _picture(content: bytes, owners: Sequence[str], places: Sequence[int]) -> Picture:
     width, height = struct.unpack(">II", content[16:24]) if len(content) >= 24 else (0, 0)
     encoded = base64.b64encode(content).decode("ascii")
     source = f"data:image/png;base64,{encoded}" if content else ""
-    return Picture(source, tuple(owners), width, height)
+    return Picture(source, tuple(owners), tuple(places), width, height)
 
 
 def _words(name: str) -> str:

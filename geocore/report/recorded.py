@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from geocore.report.lockfile import Cache
-from geocore.report.results import Results, is_data, is_result
+from geocore.report.provenance import record_of_run, record_until
+from geocore.report.results import TABLE_LIMIT, Results, is_data, is_result, is_table
 from geocore.report.snapshot import Snapshot
 from geocore.report.tracked import some
 from geocore.runs.home import ledger_folder, store_folder
@@ -26,7 +27,10 @@ def recorded_snapshot(root: Path, name: str, entry: Mapping[str, Any]) -> Snapsh
     about = f"run {entry['run']}, {entry['state']}"
     if "snapshot" in entry:
         whole = Snapshot.from_json(str(entry["run"]), entry["snapshot"])
-        return replace(with_pictures(root, whole), name=name, kind="run", about=about)
+        record = record_until(root, entry)
+        return replace(
+            with_pictures(root, whole), name=name, kind="run", about=about, record=record
+        )
     stage, study = str(entry["stage"]), entry.get("study")
     code = entry.get("code") or {}
     closure, commit = _mapping(code, "closure"), code.get("commit")
@@ -44,6 +48,8 @@ def recorded_snapshot(root: Path, name: str, entry: Mapping[str, Any]) -> Snapsh
         data=_data(root, entry),
         curves={} if results is None else results.curves,
         pictures={} if results is None else results.pictures,
+        tables={} if results is None else results.tables,
+        record=record_of_run(root, entry),
         notes=notes,
         dirty=code.get("dirty") is True,
         study=study if isinstance(study, str) else "",
@@ -61,17 +67,23 @@ def recorded_snapshot(root: Path, name: str, entry: Mapping[str, Any]) -> Snapsh
 
 
 def with_pictures(root: Path, snapshot: Snapshot) -> Snapshot:
-    """The snapshot with those of its ``unread`` pictures that DVC's cache has; a line on others."""
+    """The snapshot with those of its ``unread`` files that DVC's cache has; a line on others.
+
+    They are its pictures, and tables of up to 8 MiB.
+    """
     if snapshot.unread is None:
         return replace(snapshot, notes=(*snapshot.notes, "which pictures it had is not recorded"))
     cache = Cache(root)
     found = {path: cache.read(md5) for path, md5 in snapshot.unread.items()}
     there = {path: content for path, content in found.items() if content is not None}
+    pictures = {path: content for path, content in there.items() if path.endswith(".png")}
+    tables = {path: content for path, content in there.items() if path not in pictures}
     lost = {path: md5 for path, md5 in snapshot.unread.items() if path not in there}
     told = f"no longer in DVC's cache here: {some(sorted(lost))}"
     return replace(
         snapshot,
-        pictures={**snapshot.pictures, **there},
+        pictures={**snapshot.pictures, **pictures},
+        tables={**snapshot.tables, **tables},
         unread=lost,
         notes=(*snapshot.notes, told) if lost else snapshot.notes,
     )
@@ -97,7 +109,8 @@ def _results(root: Path, entry: Mapping[str, Any]) -> tuple[Results | None, tupl
     results = Results(str(entry["run"]))
     for path in sorted(piece.folder.rglob("*")):
         name = f"results/{entry['stage']}/{path.relative_to(piece.folder).as_posix()}"
-        if is_result(name) and path.is_file():
+        small = is_table(name) and path.stat().st_size <= TABLE_LIMIT
+        if (is_result(name) or small) and path.is_file():
             results.add(name, path.read_bytes())
     return results, ()
 

@@ -1,4 +1,4 @@
-"""What stages leave below ``results/``: metrics, gates, curves and pictures, from their bytes."""
+"""What stages leave below ``results/``: what pages show of them, from their bytes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from typing import Any
 
 from geocore.errors import UserError
 from geocore.report.snapshot import Curve
+from geocore.runs.digest import digest_bytes
 
-__all__ = ["Results", "is_data", "is_result"]
+__all__ = ["TABLE_LIMIT", "Results", "is_data", "is_result", "is_table"]
+
+TABLE_LIMIT = 8 * 2**20  # bytes of a table that is read: panels show small ones
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _CURVES = ("curve.csv", "curves.csv")
+_TABLES = (".csv", ".parquet", ".arrow")
 
 
 def is_result(path: str) -> bool:
@@ -25,6 +29,11 @@ def is_result(path: str) -> bool:
     name = PurePosixPath(path).name
     shown = name in ("metrics.json", "gates.json", *_CURVES) or name.endswith(".png")
     return shown and path.startswith("results/")
+
+
+def is_table(path: str) -> bool:
+    """Whether a file below ``results/`` is a table that panels of a page may read: by its name."""
+    return path.startswith("results/") and path.endswith(_TABLES) and not is_result(path)
 
 
 def is_data(path: str) -> bool:
@@ -44,11 +53,18 @@ class Results:
         self.gates: dict[str, dict[str, Any]] = {}
         self.curves: dict[str, Curve] = {}
         self.pictures: dict[str, bytes] = {}
+        self.tables: dict[str, bytes] = {}
+        self.digests: dict[str, str] = {}  # of metrics and curves, as the ledger has them
 
     def add(self, path: str, content: bytes) -> None:
-        """Take in one file; ``UserError`` in one line if it does not hold what its name says."""
+        """Take in one file; ``UserError`` in one line if it does not hold what its name says.
+
+        A table above 8 MiB is passed over.
+        """
         inner = PurePosixPath(path).relative_to("results")
         stage = ".".join(inner.parts[:-1])
+        if inner.name in ("metrics.json", *_CURVES):
+            self.digests[path] = digest_bytes(content)
         if inner.name == "metrics.json":
             self.metrics.update(_numbers(self._json(path, content), stage))
         elif inner.name == "gates.json":
@@ -60,6 +76,8 @@ class Results:
             self.curves[str(inner)] = self._curve(path, content)
         elif content.startswith(_PNG):
             self.pictures[str(inner)] = content
+        elif is_table(path) and len(content) <= TABLE_LIMIT:
+            self.tables[str(inner)] = content
 
     def _json(self, path: str, content: bytes) -> dict[str, Any]:
         try:

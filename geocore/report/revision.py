@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from geocore.report.lockfile import Cache, Lock
+from geocore.report.provenance import record_of_results
 from geocore.report.repository import Repository
-from geocore.report.results import Results, is_result
+from geocore.report.results import TABLE_LIMIT, Results, is_result, is_table
 from geocore.report.snapshot import Snapshot
 from geocore.report.tracked import Tracked, some
 
@@ -24,13 +25,13 @@ def revision_snapshot(
     """What the commit holds below ``root``; what is in no cache here is left out and said."""
     repository = Repository(root)
     files = repository.files(commit)
-    wanted = [path for path in files if is_result(path) or path in ("params.yaml", "dvc.lock")]
+    wanted = [path for path in files if _is_read(path) or path in ("params.yaml", "dvc.lock")]
     contents = repository.contents(files[path] for path in wanted)
     held = {path: contents[files[path]] for path in wanted if files[path] in contents}
     tracked = Tracked.of(name, held.get("params.yaml"), held.get("dvc.lock"))
     results, absent = Results(name), []
     for path, content in held.items():
-        if is_result(path):
+        if _is_read(path):
             results.add(path, content)
     for path, owned in _owned(tracked.lock, Cache(root)):
         if owned is not None and path not in held:
@@ -54,6 +55,8 @@ def revision_snapshot(
         data=tracked.data(),
         curves=results.curves,
         pictures=results.pictures,
+        tables=results.tables,
+        record=record_of_results(root, results.digests, tracked.lock),
         notes=notes,
         other_code=other_code,
         unread=None if any(map(_has_pictures, absent)) else {},
@@ -72,7 +75,17 @@ def _about(repository: Repository, commit: str, kind: str) -> str:
 
 def _has_pictures(path: str) -> bool:
     """Whether pictures may lie there: a folder, or one itself."""
-    return path.endswith(".png") or not is_result(path)
+    return path.endswith(".png") or not _is_read(path)
+
+
+def _is_read(path: str) -> bool:
+    return is_result(path) or is_table(path)
+
+
+def _is_large(cache: Cache, path: str, md5: str) -> bool:
+    """Whether it is a table that no page shows, for its size."""
+    there = cache.path(md5) if is_table(path) else None
+    return there is not None and there.stat().st_size > TABLE_LIMIT
 
 
 def _owned(lock: Lock, cache: Cache) -> Iterator[tuple[str, bytes | None]]:
@@ -83,7 +96,8 @@ def _owned(lock: Lock, cache: Cache) -> Iterator[tuple[str, bytes | None]]:
             if inside is None:
                 yield path, None
             for name, inner in sorted((inside or {}).items()):
-                if is_result(f"{path}/{name}"):
-                    yield f"{path}/{name}", cache.read(inner)
-        elif is_result(path):
+                whole = f"{path}/{name}"
+                if _is_read(whole) and not _is_large(cache, whole, inner):
+                    yield whole, cache.read(inner)
+        elif _is_read(path) and not _is_large(cache, path, md5):
             yield path, cache.read(md5)

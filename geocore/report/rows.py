@@ -26,11 +26,24 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: its name, a word about it, a cell for each snapshot."""
+    """A row of a table: its name, a word about it, a cell for each snapshot.
+
+    ``equal``: it differs in nothing and no gate of it fails, so that it is shown on request
+    alone. ``number`` is its place among what the page's programs know, None if it has none.
+    """
 
     name: str
     about: str
     cells: tuple[Cell, ...]
+    equal: bool = False
+    number: int | None = None
+
+    @property
+    def same(self) -> str:
+        """The value that all have in common, in words; empty if they do not."""
+        texts = {cell.text for cell in self.cells}
+        alike = self.equal and len(self.cells) > 1 and len(texts) == 1
+        return self.cells[0].text if alike and not self.cells[0].missing else ""
 
 
 @dataclass(frozen=True)
@@ -41,8 +54,15 @@ class Group:
     rows: tuple[Row, ...]
     folded: bool
 
+    @property
+    def equal(self) -> bool:
+        """Whether all of its rows are."""
+        return all(row.equal for row in self.rows)
 
-def row_of(section: str, row: Difference, *, name: str = "", about: str = "") -> Row:
+
+def row_of(
+    section: str, row: Difference, *, name: str = "", about: str = "", number: int | None = None
+) -> Row:
     """A difference in words, under its own name if no other is given."""
     made = []
     for place, (text, value) in enumerate(zip(cells(section, row), row.values, strict=True)):
@@ -55,10 +75,10 @@ def row_of(section: str, row: Difference, *, name: str = "", about: str = "") ->
                 missing=isinstance(value, Missing),
             )
         )
-    return Row(name or row.name, about, tuple(made))
+    return Row(name or row.name, about, tuple(made), equal=not row.differs, number=number)
 
 
-def gate_row(row: Difference) -> Row:
+def gate_row(row: Difference, number: int | None = None) -> Row:
     """A gate: what it is about, its bound if that is one for all, and who keeps it."""
     gates = [value for value in row.values if isinstance(value, Mapping)]
     bounds = list(dict.fromkeys(bound_of(gate) for gate in gates))
@@ -70,7 +90,8 @@ def gate_row(row: Difference) -> Row:
         own = f", {bound_of(value)}" if len(bounds) > 1 else ""
         made.append(Cell(text + own, verdict="better" if value["passed"] else "worse"))
     about = [str(gates[0].get("metric", "")), *(bounds if len(bounds) == 1 else [])]
-    return Row(row.name, " ".join(filter(None, about)), tuple(made))
+    equal = not row.differs and not row.fails
+    return Row(row.name, " ".join(filter(None, about)), tuple(made), equal=equal, number=number)
 
 
 def grouped(rows: Sequence[Row]) -> list[Group]:

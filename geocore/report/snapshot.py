@@ -28,12 +28,14 @@ class Snapshot:
     there is none), ``gates`` ``evaluate.accuracy_min`` -> what ``gates.json`` says of it,
     ``code`` and ``data`` path -> digest, ``curves`` ``train/curve.csv`` -> column -> values
     (NaN where the file has none), ``pictures`` ``evaluate/pictures/confusion.png`` -> its bytes.
+    ``tables`` are small files of results by their place, ``evaluate/equivariance.parquet``, and
+    ``record`` is what the ledger knows of the runs behind it (``geocore.report.provenance``).
     ``about`` says in a few words what it is, ``notes`` what was left out and why; ``dirty``:
     its code was not that of the commit. A run of one stage of a study names its folder.
 
     ``other_code`` is the code in the tree that its own stages do not depend on: those of another
-    snapshot may. ``unread`` is the md5 of pictures that it had and whose bytes are not here. Both
-    are None where what else there was is not known.
+    snapshot may. ``unread`` is the md5 of pictures and tables that it had and whose bytes are not
+    here. Both are None where what else there was is not known.
 
     ``code_kind`` and ``data_kind`` say what the digests are of: equal kinds can be compared.
     ``scopes`` names, for a section (``"params"``, ...) that speaks of one stage alone, that
@@ -51,6 +53,8 @@ class Snapshot:
     data: Mapping[str, str] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    tables: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    record: Mapping[str, Any] = field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()
     code_kind: str = "files"
     data_kind: str = "dvc"
@@ -66,13 +70,14 @@ class Snapshot:
         return f"{self.commit[:12]}{'+' * self.dirty}" if self.commit else "none"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON, small enough for a ledger entry: of the pictures their md5.
+        """Plain JSON, small enough for a ledger entry: of pictures and tables their md5, no record.
 
         A curve of more than 200 rows is thinned, each of its lines (a ``member`` of
         an ensemble) evenly: the first and the last row stay, and those of the best values.
         """
         curves = {name: _thinned(curve, _ROWS) for name, curve in self.curves.items()}
-        pictures = {name: md5_of(content) for name, content in self.pictures.items()}
+        held = {**self.pictures, **self.tables}
+        files = {**(self.unread or {}), **{name: md5_of(held[name]) for name in held}}
         return {
             "kind": self.kind,
             "commit": self.commit,
@@ -85,7 +90,8 @@ class Snapshot:
             "other_code": None if self.other_code is None else dict(self.other_code),
             "data": dict(self.data),
             "curves": {name: finite(curve) for name, curve in curves.items()},
-            "pictures": None if self.unread is None else {**self.unread, **pictures},
+            "pictures": None if self.unread is None else _with_suffix(files, png=True),
+            "tables": _with_suffix(files, png=False),
             "notes": list(self.notes),
         }
 
@@ -93,14 +99,15 @@ class Snapshot:
     def from_json(cls, name: str, value: Any) -> Snapshot:
         """The snapshot that ``to_json`` wrote; a ``UserError`` in one line if it is none.
 
-        Its pictures are ``unread``.
+        Its pictures and tables are ``unread``.
         """
         entry = _checked(name, "", value, _is_mapping, "what Snapshot.to_json gives")
         parts: dict[str, Any] = {}
         for key, (fits, expected, default) in _SHAPE.items():
             parts[key] = _checked(name, f".{key}", entry.get(key, default), fits, expected)
         parts["notes"] = tuple(parts["notes"])
-        parts["unread"] = parts.pop("pictures")
+        pictures, tables = parts.pop("pictures"), parts.pop("tables")
+        parts["unread"] = None if pictures is None else {**pictures, **tables}
         parts["curves"] = {
             file: {
                 column: [math.nan if number is None else float(number) for number in numbers]
@@ -150,6 +157,10 @@ def _kept(curve: Curve, line: Sequence[int], share: int) -> Iterator[int]:
         there = [row for row in line if math.isfinite(column[row])]
         if way and there:
             yield (max if way == "higher" else min)(there, key=column.__getitem__)
+
+
+def _with_suffix(files: Mapping[str, str], *, png: bool) -> dict[str, str]:
+    return {name: md5 for name, md5 in files.items() if name.endswith(".png") == png}
 
 
 def md5_of(content: bytes) -> str:
@@ -209,5 +220,6 @@ _SHAPE: dict[str, tuple[Callable[[Any], bool], str, Any]] = {
     "data": (_each(_is_text), "a mapping to digests", None),
     "curves": (_each(_is_curve), "a mapping to columns of numbers", {}),
     "pictures": (_are_digests, "a mapping to digests or null", None),
+    "tables": (_each(_is_text), "a mapping to digests", {}),
     "notes": (lambda v: isinstance(v, list) and all(map(_is_text, v)), "a list of lines", []),
 }

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from geocore.errors import UserError
 from geocore.report.lockfile import CODE, is_code
+from geocore.report.provenance import record_of_results
 from geocore.report.repository import Repository
-from geocore.report.results import Results, is_data, is_result
+from geocore.report.results import TABLE_LIMIT, Results, is_data, is_result, is_table
 from geocore.report.snapshot import Snapshot
 from geocore.report.tracked import ALWAYS, Tracked, listed_md5
 
@@ -28,7 +29,7 @@ def workspace_snapshot(root: Path) -> Snapshot:
     results = Results(WORKSPACE)
     for path in sorted((root / "results").rglob("*")):
         name = path.relative_to(root).as_posix()
-        if is_result(name) and path.is_file():
+        if _is_read(name, path):
             results.add(name, path.read_bytes())
     present = repository.hashes(repository.present([*CODE, *ALWAYS]))
     code, other_code = tracked.parted(present)
@@ -50,9 +51,17 @@ def workspace_snapshot(root: Path) -> Snapshot:
         data={path: md5 for path, md5 in sorted(now.items()) if md5 is not None and is_data(path)},
         curves=results.curves,
         pictures=results.pictures,
+        tables=results.tables,
+        record=record_of_results(root, results.digests, tracked.lock),
         notes=tracked.notes(texts, sources) if present else unknown,
         other_code=other_code if present else None,
     )
+
+
+def _is_read(name: str, path: Path) -> bool:
+    if is_table(name):
+        return path.is_file() and path.stat().st_size <= TABLE_LIMIT
+    return is_result(name) and path.is_file()
 
 
 def _code(files: Mapping[str, str]) -> dict[str, str]:

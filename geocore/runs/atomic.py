@@ -33,6 +33,7 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _REASONS = {
     errno.ENOSPC: "no space left on device",
     errno.EDQUOT: "disk quota exceeded",
+    errno.EFBIG: "the limit on the size of files (ulimit -f) is reached",
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
 }
@@ -45,8 +46,9 @@ def replacing(path: Path) -> Iterator[Path]:
     The temporary lies in the same folder (created if need be) and may become a file or a folder.
     Its name is ``.NAME.tmp-PID-xxxx``, without the suffix: tell a writer that goes by suffixes
     which format is meant. On a clean exit it is fsynced and renamed into place; on any error it
-    is removed and the old stays whole. A full disk, an exceeded quota, a read-only file system
-    and a refused permission raise ``UserError``; ``FileNotFoundError`` if nothing was created.
+    is removed and the old stays whole. A full disk, an exceeded quota or limit, a read-only file
+    system and a refused permission raise ``UserError``; ``FileNotFoundError`` if nothing was
+    created.
     """
     path = Path(path)
     temporary = _beside(path, "tmp")

@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ __all__ = ["Ledger", "Run"]
 _log = logging.getLogger(__name__)
 
 _STAGE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*")
+_STAMP = re.compile(r"(\d{8}T\d{6})-")  # what the name of a run begins with
+_STAMP_FORMAT = "%Y%m%dT%H%M%S"
 _MEASURED = ("wall_seconds", "cpu_seconds", "peak_rss_mib")
 # What readers rely on where an entry has it.
 _KINDS: dict[str, type | tuple[type, ...]] = {
@@ -97,7 +99,7 @@ class Ledger:
         if not _STAGE.fullmatch(stage):
             raise ValueError(f"stage is {stage!r}; expected letters, digits and _ . @ + -")
         now = datetime.now(UTC)
-        name = f"{now:%Y%m%dT%H%M%S}-{stage}-{secrets.token_hex(3)}"
+        name = f"{self._stamp(now)}-{stage}-{secrets.token_hex(3)}"
         project = self._find_project()
         own = {
             "run": name,
@@ -183,6 +185,21 @@ class Ledger:
         """The pieces that the ``kept`` runs name."""
         return {key for entry in self.kept(last) for key in entry.get("pieces", ())}
 
+    def _stamp(self, now: datetime) -> str:
+        """The second that names a run: now, or one later than the newest name of the ledger.
+
+        Names rise also where the clock was set back: the order of runs, which ``kept`` goes by,
+        is that in which they came.
+        """
+        stamps = [found[1] for path in self._files() if (found := _STAMP.match(path.name))]
+        stamp = now.strftime(_STAMP_FORMAT)
+        newest = max(stamps, default=stamp)
+        if newest > stamp:
+            with suppress(ValueError, OverflowError):  # a name that only looks like one of ours
+                later = datetime.strptime(newest, _STAMP_FORMAT) + timedelta(seconds=1)
+                return later.strftime(_STAMP_FORMAT)
+        return stamp
+
     def _find_project(self) -> Path | None:
         if self._project is not None:
             return self._project
@@ -196,7 +213,7 @@ class Ledger:
     def _read(self) -> tuple[list[dict[str, Any]], list[str]]:
         loaded = [_load(path) for path in self._files()]
         entries = [entry for entry, _ in loaded if entry is not None]
-        entries.sort(key=lambda entry: (entry["started"], entry["run"]), reverse=True)
+        entries.sort(key=_order, reverse=True)
         return entries, [damage for _, damage in loaded if damage is not None]
 
 
@@ -213,9 +230,14 @@ def _load(path: Path) -> tuple[dict[str, Any] | None, str | None]:
                 raise TypeError(name)
         if entry["state"] == "running" and _has_died(entry):
             entry["state"] = "died"
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None, f"{path}: not a ledger entry; it is skipped"
     return entry, None
+
+
+def _order(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    stamp = _STAMP.match(entry["run"])
+    return stamp[1] if stamp else entry["started"], entry["started"], entry["run"]
 
 
 def _has_died(entry: Mapping[str, Any]) -> bool:

@@ -34,12 +34,14 @@ def read_manifest(key: str, folder: Path) -> tuple[dict[str, Any] | None, str | 
         owner = manifest["key"]
     except OSError as error:
         return None, f"{_NAME} cannot be read ({error.strerror})"
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None, f"{_NAME} is not a manifest; expected JSON with a checksum"
     if found != expected:
         return None, f"{_NAME} has digest {found}; expected {expected}"
     if owner != key:
         return None, f"{_NAME} is that of piece {owner}"
+    if not _is_complete(manifest):
+        return None, f"{_NAME} lacks values, or the size and digest of a file"
     return manifest, None
 
 
@@ -60,6 +62,14 @@ def verify(key: str, folder: Path) -> tuple[dict[str, Any] | None, str | None]:
         if found != expected["digest"]:
             return None, f"{name} has digest {found}; expected {expected['digest']}"
     return manifest, None
+
+
+def _is_complete(manifest: Mapping[str, Any]) -> bool:
+    """Whether all is there that readers of a piece rely on."""
+    files = manifest.get("files")
+    if not (isinstance(manifest.get("values"), dict) and isinstance(files, dict)):
+        return False
+    return all(isinstance(f, dict) and {"size", "digest"} <= f.keys() for f in files.values())
 
 
 def _describe(folder: Path) -> dict[str, dict[str, Any]]:

@@ -103,7 +103,7 @@ def _damage(path: Path, journal: Path) -> str | None:
     try:
         entry = json.loads(journal.read_bytes())
         size, digest = entry["size"], entry["digest"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "its journal entry cannot be read"
     try:
         if path.stat().st_size != size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,15 +14,14 @@ from geocore.runs.atomic import write_json, write_text
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    "run", "check", "why", "tune", "compare", "papers", "new-study", "doctor", "store", "runs",
+    "run", "check", "why", "estimate", "tune", "compare", "papers", "new-study", "doctor", "store",
+    "runs", "card", "use",
 )  # fmt: skip
+CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from geocore.cli.app import main; main()"
 
 
 def geocore(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    code = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1)); from geocore.cli.app import main; main()"
-    )
-    command = [sys.executable, "-c", code, str(ROOT), *arguments]
+    command = [sys.executable, "-c", CODE, str(ROOT), *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
 
 
@@ -30,6 +30,18 @@ def test_help_tells_what_and_gives_an_example(command: str) -> None:
     done = geocore(command, "--help")
     assert done.returncode == 0
     assert "Example: geocore" in done.stdout
+
+
+def test_the_shell_can_be_taught() -> None:
+    """In a terminal it finds the shell itself; here the script is asked for by name."""
+    assert "--install-completion" in geocore("--help").stdout
+    environment = {**os.environ, "_GEOCORE_COMPLETE": "source_bash"}
+    code = CODE.replace("sys.path", "sys.argv[0] = 'geocore'; sys.path", 1)
+    command = [sys.executable, "-c", code, str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0
+    assert "complete" in done.stdout
+    assert "_GEOCORE_COMPLETE=complete_bash" in done.stdout
 
 
 def test_outside_the_repository_one_line(tmp_path: Path) -> None:

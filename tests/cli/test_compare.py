@@ -121,7 +121,7 @@ def test_one_json_document(root: Path, tmp_path: Path) -> None:
     assert [s["kind"] for s in value["snapshots"]] == ["revision", "revision"]
     assert [row["name"] for row in value["params"]] == ["train.lr", "train.note"]
     assert value["gates"][0]["values"][1]["passed"] is False
-    assert done.stderr.startswith(f"wrote {page}, 0.0 MB")
+    assert done.stderr.startswith(f"wrote {page}, ")
     assert page.is_file()
 
 
@@ -131,10 +131,24 @@ def test_the_page_is_written_and_holds_names_as_text(root: Path, tmp_path: Path)
     assert done.returncode == 0
     read = Page(page.read_text(encoding="utf-8"))
     assert read.faults == []
-    assert "script" not in read.names()
+    assert not any("alert" in text and "script" in text[:40] for text in read.programs())
     assert read.fetched() == set()
     assert f"main against {SCRIPT}" in read.text
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_folder_gets_an_index(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for given in (f"{tmp_path}/there", f"{tmp_path}/new/"):
+        done = geocore(root, "main", SCRIPT, "-o", given)
+        page = Path(given) / "index.html"
+        assert done.stderr.startswith(f"wrote {page}, ")
+        assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_the_page_holds_what_is_equal_too(root: Path, tmp_path: Path) -> None:
+    geocore(root, "main", SCRIPT, "-o", str(tmp_path / "page.html"))
+    assert "train.epochs" in Page((tmp_path / "page.html").read_text(encoding="utf-8")).text
 
 
 def test_one_name_is_held_against_the_workspace(root: Path) -> None:
@@ -154,7 +168,10 @@ def test_one_name_is_held_against_the_workspace(root: Path) -> None:
             "'--output=x' is no git revision, experiment or run; "
             "expected workspace, a branch, tag or commit, an experiment, or a run of geocore runs",
         ),
-        (["main", "-o", "."], "-o .: a folder; expected a file's name, as in compare.html"),
+        (
+            ["main", "--serve", "--json"],
+            "--serve: shows the page itself; expected no -o and no --json beside it",
+        ),
         (
             ["nothing", "-o", "dvc.yaml/x.html"],
             "-o dvc.yaml/x.html: not a directory; "

@@ -53,8 +53,8 @@ def test_the_file_is_valid_and_comes_back_frozen() -> None:
         ("data.sead", 0, "is an unknown key; did you mean data.seed?"),
         (
             "runtime.colour", 0,
-            "is an unknown key; expected one of device, threads, workers, checkpoint_every, "
-            "progress",
+            "is an unknown key; expected one of device, threads, workers, runner, "
+            "checkpoint_every, progress",
         ),
         ("data.seed", ..., "is missing; expected an integer at least 0 and below 2147483648"),
         ("data.seed", -1, "is -1; expected an integer at least 0 and below 2147483648"),

@@ -45,6 +45,9 @@ def test_good_ones_pass_and_variants_have_the_rest_of_the_section() -> None:
         ("input_bits", 17, "input_bits is 17; expected an integer at least 2 and at most 16"),
         ("epochs", 0, "epochs is 0; expected an integer at least 1 and at most 100000"),
         ("io_type", "stream", 'io_type is "stream"; expected one of io_parallel, io_stream'),
+        ("variants", [{"name": "wide", "multipliers": "dsp"}],
+         "variants has wide with multipliers dsp and ways [hls4ml]; expected [verilog]: no other "
+         "way has them"),
         ("strategy", "latency", 'strategy is "latency"; expected one of Latency, Resource'),
         ("backend", "Quartus", 'backend is "Quartus"; expected one of Vitis, Vivado'),
         ("clock_period", 0, "clock_period is 0; expected a number above 0 and at most 1000"),
@@ -75,6 +78,7 @@ def test_mistakes_are_told_in_a_line(key: str, value: object, line: str) -> None
         ("variants", [{"name": "a"}, {"name": "a"}]),
         ("variants", [{"name": "A b"}]),
         ("variants", [{"name": "a", "weigth_bits": 4}]),
+        ("variants", [{"name": "a", "multipliers": "luts", "ways": ["verilog"]}]),
     ],
 )
 def test_whatever_else_is_wrong_is_refused_by_its_key(key: str, value: object) -> None:

@@ -14,7 +14,7 @@ from geocore.edge.equivalence import equivalent
 from geocore.edge.fixedpoint import FixedPoint
 from geocore.edge.nodes import IMAGES, Dense
 from geocore.edge.synthesis import Netlist, Resources, synthesise
-from geocore.edge.verilog import Design, write_verilog
+from geocore.edge.verilog import Design, Layout, write_verilog
 from geocore.errors import UserError
 
 SIGNED = FixedPoint(3, 0, signed=True)
@@ -64,3 +64,23 @@ def test_mistakes(small: Design, tmp_path: Path) -> None:
         equivalent(small, "net__d_kernel", netlist, tmp_path)
     with pytest.raises(ValueError, match="vectors is 0; expected at least 1"):
         equivalent(small, "net_d", netlist, tmp_path, vectors=0)
+
+
+@pytest.mark.slow
+def test_multipliers_that_are_shared_in_time_and_their_netlist_are_one(tmp_path: Path) -> None:
+    """Values of two words, a step of two numbers a cycle: whole sums among the vectors."""
+    draw = torch.Generator().manual_seed(0)
+    weight = torch.randint(-7, 8, (3, 8), generator=draw)
+    given, narrow = FixedPoint(3, 1, signed=False), FixedPoint(4, 2, signed=True)
+    node = Dense("d", (IMAGES,), weight, torch.tensor([9, -9, 0]), narrow, given, None)
+    design = write_verilog(QuantisedModel((1, 2, 4), given, (node,)), Layout(lanes={"d": 2}))
+    netlist = synthesise(design, "net_d", tmp_path / "netlist")
+    found = equivalent(design, "net_d", netlist, tmp_path / "same", vectors=2_000)
+    assert found.moved > 0.9
+    one = re.search(r"\.INIT\(64'h([0-9a-f]{16})\)", netlist.verilog)
+    assert one is not None
+    turned = f"{int(one[1], 16) ^ (1 << 64) - 1:016x}"
+    text = netlist.verilog[: one.start(1)] + turned + netlist.verilog[one.end(1) :]
+    broken = dataclasses.replace(netlist, verilog=text)
+    with pytest.raises(UserError, match=r"net_d: its netlist differs in bit"):
+        equivalent(design, "net_d", broken, tmp_path / "broken", vectors=2_000)

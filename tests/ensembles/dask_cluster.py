@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Cluster", "cluster"]
+__all__ = ["DaskProcesses", "cluster"]
 
 ROOT = Path(__file__).parents[2]
 # Ends with whoever holds the other end of its standard input, however that ends.
@@ -25,7 +25,7 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 _LOCAL = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0", "--no-dashboard"]
 
 
-class Cluster:
+class DaskProcesses:
     """``address`` of the scheduler; every process is ended by whoever asked for the cluster."""
 
     def __init__(self, folder: Path) -> None:
@@ -77,9 +77,9 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, *workers: str) -> Iterator[Cluster]:
+def cluster(folder: Path, *workers: str) -> Iterator[DaskProcesses]:
     """A scheduler with workers of these names, ended with the ``with`` block."""
-    made = Cluster(folder)
+    made = DaskProcesses(folder)
     try:
         for name in workers:
             made.worker(name)

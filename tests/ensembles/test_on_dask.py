@@ -16,11 +16,12 @@ pytest.importorskip("distributed")
 from geocore.data.table import Table
 from geocore.ensembles import on_dask
 from geocore.ensembles.chunk import train_chunk
-from geocore.ensembles.on_dask import DaskWorkers, scheduler_address
+from geocore.ensembles.on_dask import DaskWorkers
 from geocore.errors import UserError
+from geocore.runs import cluster as clusters
 from geocore.runs.slots import Slots
 from geocore.runs.store import Store
-from tests.ensembles.dask_cluster import Cluster, cluster
+from tests.ensembles.dask_cluster import DaskProcesses, cluster
 from tests.models.encoders import model_params
 from tests.pipeline.stages import results_of
 from tests.pipeline.test_ensemble import job_in
@@ -32,7 +33,7 @@ SEEDS = [7, 8]
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskProcesses]:
     """A scheduler and two workers."""
     with cluster(tmp_path_factory.mktemp("cluster"), "first", "second") as found:
         yield found
@@ -40,7 +41,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 def workers(address: str, root: Path, **train: Any) -> DaskWorkers:
     params = train_params(**{"epochs": 2, **train})
-    return DaskWorkers(address, root / "data/healpix", MODEL, params, "cpu", 1)
+    return DaskWorkers(clusters.Cluster(address), root / "data/healpix", MODEL, params, "cpu", 1)
 
 
 def folder_in(root: Path, name: str = "part") -> Path:
@@ -55,7 +56,7 @@ def mistake(pool: DaskWorkers, root: Path) -> str:
     return line
 
 
-def test_the_bytes_are_those_of_a_training_here(two: Cluster, tmp_path: Path) -> None:
+def test_the_bytes_are_those_of_a_training_here(two: DaskProcesses, tmp_path: Path) -> None:
     write_table(tmp_path)
     here, there = folder_in(tmp_path, "here"), folder_in(tmp_path, "there")
     table = Table.open(tmp_path / "data/healpix")
@@ -73,7 +74,7 @@ def test_the_bytes_are_those_of_a_training_here(two: Cluster, tmp_path: Path) ->
 
 @pytest.mark.slow  # two more processes that import torch
 def test_the_stage_gives_the_same_bytes(
-    two: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    two: DaskProcesses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = []
     for name, address in (("here", ""), ("there", two.address)):
@@ -87,7 +88,7 @@ def test_the_stage_gives_the_same_bytes(
 
 
 @pytest.mark.slow  # one more
-def test_a_mistake_there_is_the_same_line_here(two: Cluster, tmp_path: Path) -> None:
+def test_a_mistake_there_is_the_same_line_here(two: DaskProcesses, tmp_path: Path) -> None:
     def spoil(columns: dict[str, np.ndarray]) -> None:
         columns["image"][:] = np.nan
 
@@ -96,10 +97,10 @@ def test_a_mistake_there_is_the_same_line_here(two: Cluster, tmp_path: Path) -> 
     assert line.startswith("training of the member of seed 7 stopped at step 0, epoch 0, learning ")
 
 
-def test_a_table_that_a_worker_does_not_see_is_told(two: Cluster, tmp_path: Path) -> None:
+def test_a_table_that_a_worker_does_not_see_is_told(two: DaskProcesses, tmp_path: Path) -> None:
     write_table(tmp_path)
     pool = workers(two.address, tmp_path)
-    pool._connected()
+    pool._asked()
     (tmp_path / "data/healpix/table.json").rename(tmp_path / "table.json")
     line = mistake(pool, tmp_path)
     assert line.startswith("Dask worker tcp://127.0.0.1:")
@@ -109,14 +110,14 @@ def test_a_table_that_a_worker_does_not_see_is_told(two: Cluster, tmp_path: Path
     )
 
 
-def test_another_table_or_other_code_there_is_told(two: Cluster, tmp_path: Path) -> None:
+def test_another_table_or_other_code_there_is_told(two: DaskProcesses, tmp_path: Path) -> None:
     write_table(tmp_path)
     for key, value, told in (
         ("table_digest", "0", f"another table at {tmp_path}/data/healpix; expected the same"),
         ("made_by", {"torch": "0"}, "expected 0, as here, so that results are the same"),
     ):
         pool = workers(two.address, tmp_path)
-        pool._connected()
+        pool._asked()
         pool._common[key] = value
         assert mistake(pool, tmp_path).endswith(told)
         (tmp_path / "part").rmdir()
@@ -126,7 +127,7 @@ def test_what_is_no_scheduler_is_told_once_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_table(tmp_path)
-    monkeypatch.setattr(on_dask, "_CONNECT", 0.5)
+    monkeypatch.setattr(clusters, "_CONNECT", 0.5)
     monkeypatch.setenv("GEOCORE_DASK", "tcp://127.0.0.1:1")
     began = time.monotonic()
     with pytest.raises(UserError) as caught:  # three chunks, of which one finds out
@@ -138,33 +139,13 @@ def test_what_is_no_scheduler_is_told_once_in_a_line(
     assert time.monotonic() - began < 20, "half a second, on a machine that does nothing else"
 
 
-def test_the_environment_names_the_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GEOCORE_DASK", raising=False)
-    assert scheduler_address() is None
-    monkeypatch.setenv("GEOCORE_DASK", " tcp://127.0.0.1:8786 ")
-    assert scheduler_address() == "tcp://127.0.0.1:8786"
-    for wrong in ("here", "tcp://host", "http://host:80", "tcp://host:80/x"):
-        monkeypatch.setenv("GEOCORE_DASK", wrong)
-        with pytest.raises(UserError) as caught:
-            scheduler_address()
-        assert caught.value.lines == (
-            f"GEOCORE_DASK is '{wrong}'; expected tcp://HOST:PORT, a Dask scheduler's",
-        )
-    monkeypatch.setenv("GEOCORE_DASK", "tcp://host:80")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"Dask is not installed; expected pip install 'geocore\["):
-        scheduler_address()
-
-
 @pytest.mark.slow  # starts a cluster of its own
 def test_whoever_leaves_is_not_worked_for(tmp_path: Path) -> None:
     write_table(tmp_path)
-    pool = workers("", tmp_path, epochs=100_000, patience=100_000)
     with cluster(tmp_path, "only") as found:
-        pool.address = found.address
-        with pool:
-            client = pool._connected()
-            request = {**pool._common, "name": "x", "seeds": SEEDS, "checkpoints": None}
+        with workers(found.address, tmp_path, epochs=100_000, patience=100_000) as pool:
+            client = pool.cluster.client()
+            request = {**pool._asked(), "name": "x", "seeds": SEEDS, "checkpoints": None}
             future = client.submit(on_dask.train_chunk, request, pure=False)
             while not any(client.processing().values()):
                 time.sleep(0.05)
@@ -172,7 +153,7 @@ def test_whoever_leaves_is_not_worked_for(tmp_path: Path) -> None:
         with workers(found.address, tmp_path) as other:
             # The only thread of the only worker: endless, if it had not given up the first.
             other.train_chunk(folder_in(tmp_path), SEEDS, lambda *_: None)
-    with pytest.raises(RuntimeError, match="the workers of the ensemble were ended"):
+    with pytest.raises(RuntimeError, match="was left; expected it in use"):
         pool.train_chunk(tmp_path / "part", SEEDS, lambda *_: None)
 
 
@@ -187,7 +168,7 @@ def test_killed_with_its_worker_it_goes_on_on_another(tmp_path: Path) -> None:
     seen: list[int] = []
     with (
         cluster(tmp_path, "first") as found,
-        DaskWorkers(found.address, tmp_path / "data/healpix", MODEL, params, "cpu", 1) as pool,
+        workers(found.address, tmp_path, epochs=40, patience=40) as pool,
     ):
 
         def kill(step: int, told: str) -> None:

@@ -22,7 +22,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.flows.project import Project, copy_project
+from tests.flows.project import Project, copy_project, user_environment
 
 MEASURE = """
 import json, pathlib, time, yaml
@@ -138,7 +138,7 @@ def test_the_first_run_has_nothing_to_be_compared_with(deployed: Project) -> Non
     first = runs(deployed)[-1]
     assert first["state"] == "done"
     found = artifacts(deployed, first)
-    assert set(found) == {"metrics"}
+    assert set(found) == {"card", "metrics"}
     assert "no run to compare with" in found["metrics"]["description"]
     rows = json.loads(found["metrics"]["data"])
     assert [row["now"] for row in rows if row["metric"] == "evaluate.test.accuracy"] == [0.75]
@@ -193,6 +193,9 @@ def test_a_run_on_demand_is_set_against_the_last_good_one(deployed: Project, wor
         "gate": "",
     }
     assert rows["evaluate: accuracy"]["gate"] == "passed: expected at least 0.5 (gate.accuracy_min)"
+    card = (deployed.root / ".geocore/cards" / f"{now['run']}.md").read_text()
+    assert f"| evaluate.accuracy\\_min | {0.875} | at least 0.5 | holds |" in card
+    assert found["card"]["data"] == card
     page = deployed.root / ".geocore/comparisons" / f"{now['run']}.html"
     assert f"({page.as_uri()})" in found["comparison"]["data"]
     text = page.read_text()
@@ -218,7 +221,7 @@ def test_a_regression_past_a_gate_ends_as_failed(deployed: Project, worker: Path
     assert (flow_run["state"]["type"], flow_run["state"]["message"]) == ("FAILED", line)
     assert now["compared_with"] == good["run"]
     found = artifacts(deployed, now)
-    assert set(found) == {"metrics", "comparison"}
+    assert set(found) == {"card", "comparison", "metrics"}
     assert line in found["metrics"]["description"]
     rows = {row["metric"]: row for row in json.loads(found["metrics"]["data"])}
     gated = rows["evaluate: accuracy"]
@@ -388,3 +391,65 @@ def test_a_night_that_died_with_its_worker_does_not_hold_up_the_next(
     with running_worker(deployed, tmp_path / "log"):
         state = final_state(deployed, start_flow(deployed, "nightly"))
     assert state["type"] == "COMPLETED", state
+
+
+@pytest.mark.slow
+def test_a_server_that_dies_in_the_middle_of_a_run_and_comes_back(
+    tmp_path: Path,
+) -> None:
+    environment = {**user_environment(), "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    project = short_project(tmp_path / "project", environment)
+    state = project.root / ".prefect/server.json"
+
+    def start_server() -> str:
+        started = project.run("flows.server", "start")
+        assert started.returncode == 0, started.stdout + started.stderr
+        return str(json.loads(state.read_text())["url"])
+
+    url = start_server()
+    project.environment["PREFECT_API_URL"] = url
+    try:
+        done = project.run("flows.deployments", "deploy", "--create-pool")
+        assert done.returncode == 0, done.stdout + done.stderr
+        project.set(toy__accuracy=0.5625, toy__seconds=20)
+        with running_worker(project, tmp_path / "log"):
+            flow_run = start_flow(project, "nightly")
+            deadline = time.monotonic() + 120
+            while not measuring(project):
+                assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+                time.sleep(0.2)
+            for role in ("keeper", "server"):
+                with suppress(psutil.Error):
+                    psutil.Process(json.loads(state.read_text())[role]["pid"]).kill()
+            project.environment.pop("PREFECT_API_URL")
+            assert start_server() == url
+            project.environment["PREFECT_API_URL"] = url
+            assert final_state(project, flow_run)["type"] == "COMPLETED"
+            # The worker has gone on, too.
+            assert final_state(project, start_flow(project, "on-demand"))["type"] == "COMPLETED"
+    finally:
+        project.environment.pop("PREFECT_API_URL", None)
+        project.run("flows.server", "stop")
+    assert [run["state"] for run in runs(project)] == ["done", "done"]
+
+
+@pytest.mark.slow
+def test_the_schedule_itself_starts_a_run(deployed: Project, worker: Path) -> None:
+    deployed.set(toy__accuracy=0.6875, toy__seconds=0)
+    path = deployed.root / "prefect.yaml"
+    text = path.read_text()
+    before = {run["run"] for run in runs(deployed)}
+    try:
+        path.write_text(text.replace('cron: "0 3 * * *"', 'cron: "* * * * *"'))
+        done = deployed.run("flows.deployments", "deploy", "nightly")
+        assert done.returncode == 0, done.stdout + done.stderr
+        deadline = time.monotonic() + 200
+        while not (new := [r for r in runs(deployed) if r["run"] not in before and r.get("ended")]):
+            assert time.monotonic() < deadline, worker.read_text()
+            time.sleep(1)
+    finally:
+        path.write_text(text)
+        deployed.run("flows.deployments", "deploy", "nightly")
+    (flow_run,) = {ask(deployed, f"flow_runs/{run['flow_run']}")["auto_scheduled"] for run in new}
+    assert flow_run
+    assert new[0]["snapshot"]["metrics"]["evaluate.test.accuracy"] == 0.6875

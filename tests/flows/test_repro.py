@@ -9,8 +9,8 @@ import time
 from tests.flows.project import Project
 
 STAGES = [
-    "fetch", "project", "resample", "train", "alignment", "ensemble", "ntk", "synthesize",
-    "evaluate", "report", "gate",
+    "fetch", "project", "resample", "train", "alignment", "spheres", "ensemble", "ntk",
+    "synthesize", "evaluate", "report", "gate",
 ]  # fmt: skip
 
 

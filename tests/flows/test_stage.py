@@ -1,4 +1,4 @@
-"""Around a stage's tasks: as many threads as ``runtime.threads`` says."""
+"""Around a stage's tasks: its threads, and one line where Prefect's server is gone."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import os
 from types import SimpleNamespace
 from typing import cast
 
+import httpx
 import pytest
 import torch
 
-from flows.stage import _set_threads
+from flows.stage import _set_threads, run_flow
 from geocore.pipeline.stage import Job
 from tests.pipeline.stages import RUNTIME
 
@@ -27,3 +28,14 @@ def test_threads(monkeypatch: pytest.MonkeyPatch, asked: int, threads: int) -> N
         assert os.environ["OMP_NUM_THREADS"] == str(threads)
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_server_that_is_gone_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def gone() -> None:
+        raise httpx.ConnectError("Connection refused")
+
+    assert run_flow("train", lambda: None, before=gone) == 1
+    assert capsys.readouterr().err == (
+        "error: train: Prefect's server does not answer any more (Connection refused); what is "
+        "finished is kept: run it again\n"
+    )

@@ -105,6 +105,18 @@ def test_a_table_and_json(root: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert sum(node["value"] for node in nodes) == pytest.approx(value)
 
 
+def test_what_only_training_tells_is_named_and_slices_are_left_out(root: Path) -> None:
+    variants = (
+        {"name": "fewer", "filter_error": 0.1, "search_rise": 0.05},
+        {"name": "wide", "multipliers": "dsp", "weight_bits": 16},
+    )
+    found = estimate_variants(job_in(root, variants=variants))
+    assert [(one.variant, one.ignored) for one in found] == [
+        ("main", ()), ("fewer", ("filter_error", "search_rise")),
+    ]  # fmt: skip
+    assert found[0].estimate == found[1].estimate
+
+
 def test_a_part_that_nobody_knows_has_no_share(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

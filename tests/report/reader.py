@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 
 __all__ = ["Page"]
 
-_VOID = {"meta", "img", "br"}
+_VOID = {"meta", "img", "br", "input"}
+_RAW = {"script", "style"}  # what stands in them is no text of the page
 _FETCHING = {"src", "href", "action", "data", "poster", "srcset", "background", "xlink:href"}
 
 
@@ -17,6 +18,7 @@ class Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
+        self.scripts: list[tuple[dict[str, str | None], str]] = []
         self.faults: list[str] = []
         self._open: list[str] = []
         self.feed(html)
@@ -34,6 +36,10 @@ class Page(HTMLParser):
         targets = {t for name in _FETCHING for t in self.attributes(name)}
         return {t for t in targets if not t.startswith(("data:image/png;base64,", "#"))}
 
+    def programs(self) -> list[str]:
+        """The scripts that would run, of themselves or by another; data is none."""
+        return [text for about, text in self.scripts if about.get("type") != "application/json"]
+
     def handlers(self) -> set[str]:
         return {name for _, pairs in self.tags for name in pairs if name.startswith("on")}
 
@@ -41,6 +47,8 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
         if tag not in _VOID:
             self._open.append(tag)
+        if tag == "script":
+            self.scripts.append((dict(attrs), ""))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
@@ -50,4 +58,7 @@ class Page(HTMLParser):
             self.faults.append(f"</{tag}> closes another")
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        inside = self._open[-1] if self._open else ""
+        if inside == "script":
+            self.scripts[-1] = (self.scripts[-1][0], self.scripts[-1][1] + data)
+        self.text += "" if inside in _RAW else data

@@ -15,6 +15,7 @@ from geocore.report.comparison import SECTIONS, Comparison, Missing, compare
 from geocore.report.pictures import gallery
 from geocore.report.reading import read_snapshot
 from geocore.report.snapshot import Snapshot
+from geocore.runs.digest import digest_file
 from geocore.runs.store import Store
 from tests.report.scene import PARAMS, Project, png
 
@@ -411,3 +412,61 @@ def test_an_experiment_says_what_it_began_from(project: Project) -> None:
     project.experiment("calm-newt", own, baseline=commit)
     told = f"experiment on {commit[:12]}: with words"
     assert read_snapshot(project.root, "calm-newt").about == told
+
+
+def test_small_tables_come_from_the_tree_the_cache_and_the_piece(project: Project) -> None:
+    rows = b"a,b\n1,2\n"
+    project.owned = {
+        **project.owned,
+        "results/evaluate/kept.csv": rows,
+        "results/synthesize/tables": {"deep.parquet": b"PAR1"},
+    }
+    project.commit("tables")
+    noted = read_snapshot(project.root, "workspace").to_json()
+    project.entry("20261122T2-repro-bbbbbb", "repro", snapshot=noted)
+    expected = {"evaluate/kept.csv": rows, "synthesize/tables/deep.parquet": b"PAR1"}
+    for name in ("workspace", "HEAD", "20261122T2"):
+        found = read_snapshot(project.root, name)
+        assert found.tables == expected, name
+        assert found.notes == (), name
+    project.forget_cache()
+    lost = read_snapshot(project.root, "20261122T2")
+    assert lost.tables == {}
+    assert set(expected) < set(lost.unread or ())
+
+    def build(folder: Path) -> None:
+        (folder / "ledger.csv").write_bytes(rows)
+
+    Store(project.root / ".geocore/store").make(KEY, build, verb="synthesize")
+    project.entry("20261122T3-synthesize-cccccc", "synthesize", key=KEY, pieces={KEY: "made"})
+    assert read_snapshot(project.root, "20261122T3").tables == {"synthesize/ledger.csv": rows}
+
+
+def test_a_table_that_is_too_large_is_passed_over_in_silence(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("results", "revision", "workspace"):
+        monkeypatch.setattr(f"geocore.report.{module}.TABLE_LIMIT", 7)
+    project.owned = {**project.owned, "results/evaluate/kept.csv": b"a,b\n1,2\n"}
+    project.commit("a table")
+    for name in ("HEAD", "workspace"):
+        found = read_snapshot(project.root, name)
+        assert (found.tables, found.notes) == ({}, ())
+
+
+def test_the_runs_behind_results_are_on_record(project: Project) -> None:
+    digest = digest_file(project.root / "results/evaluate/metrics.json")
+    project.entry(
+        "20261122T1-evaluate-aaaaaa", "evaluate",
+        outs={"results/evaluate/metrics.json": digest}, wall_seconds=3.5,
+    )  # fmt: skip
+    for name in ("workspace", "HEAD", "20261122T1"):
+        record = read_snapshot(project.root, name).record
+        assert record["stages"]["evaluate"]["wall_seconds"] == 3.5, name
+    assert set(read_snapshot(project.root, "HEAD").record["lock"]) == {"fetch", "train"}
+    noted = read_snapshot(project.root, "workspace").to_json()
+    assert "record" not in noted
+    project.entry("20261123T2-repro-bbbbbb", "repro", snapshot=noted)
+    record = read_snapshot(project.root, "20261123T2").record
+    assert set(record["stages"]) == {"evaluate"}
+    assert record["whole"]["run"] == "20261123T2-repro-bbbbbb"

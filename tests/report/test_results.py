@@ -7,7 +7,8 @@ import math
 import pytest
 
 from geocore.errors import UserError
-from geocore.report.results import Results, is_data, is_result
+from geocore.report.results import TABLE_LIMIT, Results, is_data, is_result, is_table
+from geocore.runs.digest import digest_bytes
 from tests.report.scene import png
 
 
@@ -100,3 +101,22 @@ def test_which_files_count() -> None:
     assert is_data("results/evaluate/confusion.csv")
     assert not is_data("results/evaluate/metrics.json")
     assert not is_data("results/report/report.html")
+
+
+def test_small_tables_by_their_place() -> None:
+    results = Results("main")
+    results.add("results/synthesize/ledger.csv", b"a\n1\n")
+    results.add("results/spheres/maps.arrow", b"ARROW1")
+    results.add("results/evaluate/predictions.parquet", bytes(TABLE_LIMIT + 1))
+    results.add("results/train/curve.csv", b"epoch\n1\n")
+    assert results.tables == {"synthesize/ledger.csv": b"a\n1\n", "spheres/maps.arrow": b"ARROW1"}
+    assert is_table("results/evaluate/equivariance.parquet")
+    assert not is_table("results/train/curve.csv")
+    assert not is_table("data/own/x.csv")
+
+
+def test_metrics_and_curves_have_the_ledger_s_digests() -> None:
+    results = Results("main")
+    results.add("results/train/metrics.json", b"{}")
+    results.add("results/train/a.csv", b"a\n1\n")
+    assert results.digests == {"results/train/metrics.json": digest_bytes(b"{}")}

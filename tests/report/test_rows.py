@@ -46,3 +46,14 @@ def test_groups_by_the_first_two_words_the_test_split_first() -> None:
     ]
     many = grouped([Row(f"a.b.{n}", "", ()) for n in range(20)])
     assert [group.folded for group in (*groups, *many)] == [False] * 5 + [True]
+
+
+def test_what_is_equal_has_one_value() -> None:
+    pair = [Snapshot(n, "run", metrics={"t.nll": 0.5, "t.n": v}) for n, v in (("a", 1), ("b", 2))]
+    n, nll = (row_of("metrics", row) for row in compare(pair, everything=True).metrics)
+    assert (n.equal, n.same) == (False, "")
+    assert (nll.equal, nll.same) == (True, "0.5")
+    unknown = row_of("params", Difference("a", (1, Missing.UNKNOWN)))
+    assert (unknown.equal, unknown.same) == (True, "")
+    assert not gate_row(Difference("e.x", ({**HELD, "passed": False},) * 2)).equal
+    assert gate_row(Difference("e.x", (HELD, HELD))).equal

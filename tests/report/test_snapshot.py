@@ -25,6 +25,8 @@ WHOLE = Snapshot(
     data={"data/raw": "2"},
     curves={"train/curve.csv": {"epoch": [0.0, 1.0], "val_nll": [2.0, 1.0]}},
     pictures={"evaluate/a.png": b"png"},
+    tables={"synthesize/ledger.csv": b"a"},
+    record={"stages": {}},
     notes=("a note",),
 )
 
@@ -40,8 +42,9 @@ def test_json_and_back() -> None:
     )
     for section in ("params", "metrics", "gates", "code", "data", "curves", "notes"):
         assert getattr(back, section) == getattr(WHOLE, section), section
-    assert back.pictures == {}
-    assert back.unread == {"evaluate/a.png": md5_of(b"png")}
+    assert (back.pictures, back.tables, back.record) == ({}, {}, {})
+    assert value["tables"] == {"synthesize/ledger.csv": md5_of(b"a")}
+    assert back.unread == {"evaluate/a.png": md5_of(b"png"), **value["tables"]}
     assert back.to_json() == value
     assert (back.dirty, back.base) == (False, "a" * 12)
 
@@ -54,7 +57,7 @@ def test_a_dirty_commit_says_so() -> None:
 
 def test_what_an_older_version_did_not_note_is_not_known() -> None:
     value = WHOLE.to_json()
-    del value["pictures"], value["other_code"], value["dirty"]
+    del value["pictures"], value["other_code"], value["dirty"], value["tables"]
     back = Snapshot.from_json("r", value)
     assert (back.unread, back.other_code, back.dirty) == (None, None, False)
 

@@ -281,3 +281,18 @@ def test_an_entry_is_plain_json(tmp_path: Path) -> None:
     with Ledger(tmp_path, project=tmp_path).record("train") as run:
         pass
     assert json.loads((tmp_path / f"{run.id}.json").read_text())["stage"] == "train"
+
+
+def test_runs_come_in_their_order_also_when_the_clock_was_set_back(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, project=tmp_path)
+    entry(ledger, "20991231T235959-train-000000", "train", "2099-12-31T23:59:59+00:00")
+    names = []
+    for _ in range(2):
+        with ledger.record("train") as run:
+            names.append(run.id)
+    assert names[0].startswith("21000101T000000-train-")
+    assert names[1].startswith("21000101T000001-train-")
+    newest = [found["run"] for found in ledger.runs()]
+    assert newest == [*reversed(names), "20991231T235959-train-000000"]
+    assert ledger.runs()[0]["started"] < "2099", "the time itself is what the clock said"
+    assert [found["run"] for found in ledger.kept(1)] == names[1:]

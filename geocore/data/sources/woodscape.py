@@ -103,9 +103,9 @@ def _same_size(plane: npt.NDArray[np.generic], image: np.ndarray, where: Path, p
 
 def _read_depth(path: Path) -> npt.NDArray[np.float32]:
     """Metres along the ray; 0 for the sky, and for what has no depth."""
-    try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    try:  # mapped, so that a header that claims more than the file holds reserves nothing
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # a reader meets damage with whatever it then stumbles over
         reason = str(error).splitlines()[0][:80] if str(error) else "no content"
         raise UserError(f"{path}: broken ({reason}); expected an array of depths") from None
     if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":

@@ -22,7 +22,7 @@ from geocore.pipeline.dvcfile import DvcStage, read_dvc
 from geocore.pipeline.studies.papers import PAPERS, Paper
 from geocore.runs.atomic import disk_error, remove_stale, write_text
 
-__all__ = ["STAGES", "new_study"]
+__all__ = ["STAGES", "as_yaml", "new_study"]
 
 STAGES = ("fetch", "project", "resample", "train", "evaluate", "gate")
 _OF_DATA = ("fetch", "project", "resample")
@@ -150,7 +150,7 @@ def _stages(root: Path, name: str) -> str:
     texts = []
     for stage in chosen:
         about = _moved(document[stage], stages[stage], study, made, elsewhere)
-        texts.append(_text({"stages": {stage: about}}).removeprefix("stages:\n"))
+        texts.append(as_yaml({"stages": {stage: about}}).removeprefix("stages:\n"))
     return "stages:\n" + "\n".join(texts)
 
 
@@ -205,7 +205,7 @@ def _params(root: Path, chosen: tuple[str, ...]) -> str:
     if missing:
         raise UserError(f"params.yaml: {missing[0]} is missing; expected a mapping of keys")
     wanted = read | {RuntimeParams.title}
-    return _text({title: value for title, value in values.items() if title in wanted})
+    return as_yaml({title: value for title, value in values.items() if title in wanted})
 
 
 def _page(name: str, title: str | None, paper: Paper | None) -> str:
@@ -241,5 +241,6 @@ _Dumper.add_representer(str, _string)
 _Dumper.add_representer(list, _list)
 
 
-def _text(value: dict[str, Any]) -> str:
+def as_yaml(value: dict[str, Any]) -> str:
+    """YAML as a pipeline's files have it: lists of numbers in a line, the rest in blocks."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)

@@ -1,0 +1,106 @@
+"""What is known of runs as columns: parameters, gates and metrics, for a page's programs.
+
+A column is one row of the comparison, seen from a run: it may be a column of the table of runs,
+an axis of the parallel coordinates, or a line of what is exported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from geocore.report.comparison import Comparison, Difference, Missing
+from geocore.report.directions import better_when
+from geocore.report.headline import MEASURES, PREDICTORS
+from geocore.report.snapshot import finite
+from geocore.report.words import cells
+
+__all__ = ["Column", "columns_of", "in_order"]
+
+_SECTIONS = ("params", "gates", "metrics")
+_SHOWN = 12  # metrics of the table of runs where the headline has none
+
+
+@dataclass(frozen=True)
+class Column:
+    """One row of the comparison: ``values`` as JSON, ``texts`` as the page says them.
+
+    ``label`` and ``about`` are its name in few words, ``way`` the better end of a metric.
+    ``main``: it has a place in the table of runs. A missing value is None.
+    """
+
+    section: str
+    name: str
+    label: str
+    about: str
+    way: str
+    equal: bool
+    main: bool
+    values: tuple[Any, ...]
+    texts: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, as the page's programs read it."""
+        return {
+            "section": self.section,
+            "name": self.name,
+            "label": self.label,
+            "about": self.about,
+            "way": self.way,
+            "equal": self.equal,
+            "main": self.main,
+            "values": list(self.values),
+            "texts": list(self.texts),
+        }
+
+
+def columns_of(comparison: Comparison) -> list[Column]:
+    """All parameters, then gates, then metrics, in the comparison's order."""
+    headline = {
+        f"{predictor.prefix}.{measure}": (words, predictor.name)
+        for predictor in PREDICTORS
+        for measure, words in MEASURES.items()
+    }
+    named = [row.name for row in comparison.metrics if row.name in headline]
+    judged = [row.name for row in comparison.metrics if row.differs and better_when(row.name)]
+    main = set(named or judged[:_SHOWN])
+    found = []
+    for section in _SECTIONS:
+        for row in comparison.section(section):
+            label, about = headline.get(row.name, (row.name, "")) if section == "metrics" else (
+                row.name, ""
+            )  # fmt: skip
+            found.append(
+                Column(
+                    section=section,
+                    name=row.name,
+                    label=label,
+                    about=about,
+                    way=better_when(row.name) if section == "metrics" else "",
+                    equal=not row.differs and not row.fails,
+                    main=section == "params" or (section == "metrics" and row.name in main),
+                    values=_values(row),
+                    texts=tuple(cells(section, row)),
+                )
+            )
+    return found
+
+
+def in_order(columns: Sequence[Column]) -> list[int]:
+    """The places of the main columns: parameters first, then metrics as the headline has them."""
+    order = [predictor.name for predictor in PREDICTORS]
+    main = [place for place, column in enumerate(columns) if column.main]
+    return sorted(
+        main,
+        key=lambda place: (
+            columns[place].section != "params",
+            order.index(columns[place].about) if columns[place].about in order else len(order),
+        ),
+    )
+
+
+def _values(row: Difference) -> tuple[Any, ...]:
+    """As JSON: of a gate what was measured; None for what is missing."""
+    plain = [None if isinstance(value, Missing) else value for value in row.values]
+    return tuple(finite(v.get("value") if isinstance(v, Mapping) else v) for v in plain)

@@ -1,0 +1,218 @@
+"""A live page on 127.0.0.1, and nothing else.
+
+``http.server`` of the standard library does it: two addresses and a handful of readers need no
+framework, and the core depends on none. No file is ever opened by what a request asks for: there
+is one page, in memory, and one stream of its versions. So no path leads out of a folder.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import re
+import socket
+import socketserver
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+from geocore.errors import UserError
+from geocore.report.live_page import EVENTS, LivePage
+
+__all__ = ["LOOPBACK", "PageServer", "is_loopback"]
+
+LOOPBACK = "127.0.0.1"
+
+_HEARTBEAT = 15.0  # seconds between signs of life on a stream: so a reader that left is noticed
+_PATIENCE = 30.0  # seconds that a reader may keep an answer waiting
+_STREAMS = 64  # readers of the stream at once
+_HEADERS = (
+    ("Cache-Control", "no-store"),
+    ("Connection", "close"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+)
+
+
+class PageServer:
+    """Listens at ``host:port`` for readers of a ``LivePage``, in a ``with`` block; port 0: any.
+
+    It answers GET and HEAD alone, and those alone that ask it by its own name: where a foreign
+    name was made to point here (DNS rebinding) the answer is 403, so that no page from elsewhere
+    reads this one. Raises ``UserError`` in one line if it cannot listen there.
+    """
+
+    def __init__(self, host: str = LOOPBACK, port: int = 0) -> None:
+        if not 0 <= port <= 65535:
+            raise UserError(f"--port is {port}; expected 0 to 65535, 0 for any that is free")
+        self.page: LivePage  # from `serve` on, before which nothing is answered
+        self._host = host
+        self._streams = threading.BoundedSemaphore(_STREAMS)
+        handler = type("Handler", (_Handler,), {"site": self})
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        kind = type("Server", (_Server,), {"address_family": family})
+        try:
+            self._server: _Server = kind((host, port), handler)
+        except OSError as error:
+            raise _refusal(host, port, error) from None
+        self.port: int = self._server.server_port
+
+    @property
+    def url(self) -> str:
+        """Where a browser finds it."""
+        host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self._host, self._host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
+
+    def serve(self, page: LivePage) -> None:
+        """Show the page until ``close`` is called or Ctrl-C is pressed; it is watched meanwhile."""
+        self.page = page
+        with page.watching(), suppress(KeyboardInterrupt):
+            self._server.serve_forever(poll_interval=0.2)
+
+    def close(self) -> None:
+        """End ``serve``, from another thread."""
+        self._server.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Leave the port to others."""
+        self._server.server_close()
+
+    def is_own(self, name: str) -> bool:
+        """Whether a ``Host`` header names this server.
+
+        Beside its own name and ``localhost`` that is an address in digits, which nobody can point
+        elsewhere: one of this machine alone, or any where it listens beyond this machine.
+        """
+        has_port = re.search(r":\d+$", name) is not None
+        host, _, port = name.rpartition(":") if has_port else (name, "", "80")
+        bare = host.removeprefix("[").removesuffix("]").lower()
+        if port != str(self.port):
+            return False
+        if bare in ("localhost", self._host.lower()):
+            return True
+        beyond = not is_loopback(self._host)
+        try:
+            return ipaddress.ip_address(bare).is_loopback or beyond
+        except ValueError:
+            return beyond and bare == socket.gethostname().lower()
+
+    @contextmanager
+    def stream(self) -> Iterator[bool]:
+        """A place among the readers of the stream; False if all are taken."""
+        taken = self._streams.acquire(blocking=False)
+        try:
+            yield taken
+        finally:
+            if taken:
+                self._streams.release()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens at ``host``."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True  # a reader that hangs keeps nothing alive
+    request_queue_size = 32
+
+    def server_bind(self) -> None:
+        """Without asking a name server who we are, as the standard library would."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A reader that leaves in mid-answer is no event; a fault of ours is."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    site: PageServer
+    server_version = "geocore"
+    sys_version = ""
+    timeout = _PATIENCE
+
+    def do_GET(self) -> None:
+        """The page, or the stream of its versions."""
+        hosts = self.headers.get_all("Host") or []
+        path = self.path.split("?", 1)[0]
+        if len(hosts) != 1 or not self.site.is_own(hosts[0].strip()):
+            self._refuse(403, "asked by another name than this server's own")
+        elif path == "/":
+            _, page = self.site.page.current
+            self._begin(200, "text/html; charset=utf-8", len(page))
+            self._write(page)
+        elif path == EVENTS:
+            self._tell()
+        else:
+            self._refuse(404, "there is one page here, at /")
+
+    def do_HEAD(self) -> None:
+        """The same; ``_write`` leaves the body out."""
+        self.do_GET()
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """A line of our own where the standard library repeats what was asked."""
+        with suppress(OSError):
+            self._refuse(405 if code == 501 else code, "expected GET or HEAD of /")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: the terminal is for what happens to the runs."""
+
+    def _tell(self) -> None:
+        """Each version as it comes, until the reader leaves or the server ends."""
+        with self.site.stream() as taken:
+            if not taken:
+                self._refuse(503, "too many readers")
+                return
+            self._begin(200, "text/event-stream; charset=utf-8", None)
+            version, _ = self.site.page.current
+            told: str | None = version
+            while self.command != "HEAD" and not self.site.page.ended:
+                self._write(f"data: {told}\n\n".encode("ascii") if told else b": still here\n\n")
+                version = told or version
+                told = self.site.page.newer(version, _HEARTBEAT)
+
+    def _refuse(self, status: int, words: str) -> None:
+        told = f"{status}: {words}\n".encode("ascii")
+        self._begin(status, "text/plain; charset=utf-8", len(told))
+        self._write(told)
+
+    def _begin(self, status: int, kind: str, length: int | None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        if status == 405:
+            self.send_header("Allow", "GET, HEAD")
+        for name, value in _HEADERS:
+            self.send_header(name, value)
+        self.end_headers()
+        self.close_connection = True
+
+    def _write(self, content: bytes) -> None:
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+
+def _refusal(host: str, port: int, error: OSError) -> UserError:
+    if error.errno == errno.EADDRINUSE:
+        return UserError(f"--port {port}: taken; give another one, or 0 for any that is free")
+    if error.errno == errno.EACCES:
+        return UserError(f"--port {port}: not allowed; expected one above 1023, or 0 for any")
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return UserError(f"--host {host}: no address of this machine; expected one, as {LOOPBACK}")
+    told = (error.strerror or type(error).__name__).lower()
+    return UserError(f"--host {host} --port {port}: {told}; expected an address to listen at")

@@ -1,0 +1,183 @@
+"use strict";
+// Parallel coordinates: an upright axis a column, a line a run. A part of an axis that is brushed,
+// by pointer or by its two handles, keeps the runs that pass there.
+(() => {
+  const { columns, runs } = page.data;
+  const section = document.getElementById("coordinates-section");
+  const plot = document.getElementById("coordinates-plot");
+  const choices = document.querySelector("#axes .choices");
+  const TOP = 58, BOTTOM = 300, HEIGHT = 322, GAP = 128, SIDE = 66;
+  const usable = [...page.data.main, ...columns.keys()].map((number) => columns[number])
+    .filter((column, number, all) => column.section !== "gates" && scales.varies(column)
+      && all.findIndex((other) => other.name === column.name) === number);
+  const usual = usable.filter((column) => column.main).slice(0, 9).map((column) => column.name);
+  let axes = new Map(); // name -> what of it moves with the brush
+  let names = [];
+
+  if (runs.length < 2 || usable.length < 2) return;
+  section.hidden = false;
+
+  function make(parent, tag, attributes = {}, text = "") {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    if (text) element.textContent = text;
+    parent.append(element);
+    return element;
+  }
+  const short = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}\u2026` : text);
+  const up = (place) => BOTTOM - place * (BOTTOM - TOP);
+
+  function brush(name, range) {
+    const brushes = { ...page.state.brushes };
+    if (range && (range[0] > 0 || range[1] < 1)) brushes[name] = range;
+    else delete brushes[name];
+    page.change({ brushes });
+  }
+
+  function drawLines(svg, across) {
+    for (const layer of ["ghost", "line"]) {
+      runs.forEach((run, number) => {
+        let path = "", joined = false;
+        names.forEach((name, place) => {
+          const at = scales.of(name).places[number];
+          if (at !== null) path += `${joined ? "L" : "M"}${across(place)} ${up(at).toFixed(1)}`;
+          joined = at !== null;
+        });
+        const about = layer === "ghost" ? { class: "ghost" } : {
+          class: `line s${number % 8}`, "data-run": number, "data-dash": theme.dash(number),
+        };
+        const line = make(svg, "path", { ...about, d: path });
+        make(line, "title", {}, run.name);
+      });
+    }
+  }
+
+  function drawAxis(svg, name, x) {
+    const column = columns.find((one) => one.name === name);
+    const scale = scales.of(name);
+    const axis = make(svg, "g", { class: "axis", "data-testid": `axis-${name}`, role: "group", "aria-label": `axis ${name}` });
+    const [label, about] = scales.words(column);
+    const head = make(axis, "text", { x, y: 18, "text-anchor": "middle", class: "name" }, short(label, 17));
+    make(head, "title", {}, column.name);
+    make(axis, "text", { x, y: 35, "text-anchor": "middle" }, short(about, 20));
+    make(axis, "line", { x1: x, x2: x, y1: TOP, y2: BOTTOM });
+    const sparse = scale.ticks.length > 12 ? Math.ceil(scale.ticks.length / 12) : 1;
+    scale.ticks.forEach(([place, label], number) => {
+      if (number % sparse) return;
+      make(axis, "line", { x1: x - 4, x2: x, y1: up(place), y2: up(place) });
+      const text = make(axis, "text", { x: x - 8, y: up(place) + 4, "text-anchor": "end", class: "tick" }, short(label, 12));
+      make(text, "title", {}, label);
+    });
+    const band = make(axis, "rect", { class: "band", x: x - 9, width: 18, y: TOP, height: 0 });
+    const touch = make(axis, "rect", { class: "brush", x: x - 20, width: 40, y: TOP - 6, height: BOTTOM - TOP + 12 });
+    const handles = ["lower", "upper"].map((end, which) => {
+      const handle = make(axis, "g", {
+        class: "handle", role: "slider", tabindex: 0, "aria-orientation": "vertical",
+        "aria-label": `${end} end of ${name}`, "aria-valuemin": 0, "aria-valuemax": 100,
+      });
+      make(handle, "path", { d: which ? `M${x - 9} -6H${x + 9}L${x} 1Z` : `M${x - 9} 6H${x + 9}L${x} -1Z` });
+      handle.addEventListener("keydown", (event) => step(event, name, which));
+      return handle;
+    });
+    drag(touch, svg, name);
+    axes.set(name, { band, handles });
+  }
+
+  // To the next place where a run passes; a brush is never turned round.
+  function step(event, name, which) {
+    const places = [...new Set(scales.of(name).places.filter((place) => place !== null))].sort((a, b) => a - b);
+    const range = [...(page.state.brushes[name] || [0, 1])];
+    const now = range[which];
+    const higher = places.find((place) => place > now + 1e-6) ?? 1;
+    const lower = [...places].reverse().find((place) => place < now - 1e-6) ?? 0;
+    const moves = { ArrowUp: higher, ArrowRight: higher, ArrowDown: lower, ArrowLeft: lower, Home: 0, End: 1 };
+    if (event.key === "Escape" || event.key === "Delete") brush(name, null);
+    else if (event.key in moves) {
+      range[which] = which ? Math.max(moves[event.key], range[0]) : Math.min(moves[event.key], range[1]);
+      brush(name, range);
+    } else return;
+    event.preventDefault();
+  }
+
+  function drag(touch, svg, name) {
+    let from = null, frame = 0;
+    const place = (event) => {
+      const box = svg.getBoundingClientRect();
+      const y = ((event.clientY - box.top) / box.height) * HEIGHT;
+      return Math.min(Math.max((BOTTOM - y) / (BOTTOM - TOP), 0), 1);
+    };
+    touch.addEventListener("pointerdown", (event) => {
+      from = place(event);
+      touch.setPointerCapture(event.pointerId);
+      event.preventDefault();
+    });
+    touch.addEventListener("pointermove", (event) => {
+      if (from === null) return;
+      const to = place(event);
+      cancelAnimationFrame(frame);
+      frame = requestAnimationFrame(() => brush(name, [Math.min(from, to), Math.max(from, to)]));
+    });
+    touch.addEventListener("pointerup", (event) => {
+      if (from === null) return;
+      const to = place(event);
+      cancelAnimationFrame(frame);
+      brush(name, Math.abs(to - from) < 0.015 ? null : [Math.min(from, to), Math.max(from, to)]);
+      from = null;
+    });
+    touch.addEventListener("pointercancel", () => { from = null; });
+  }
+
+  function draw() {
+    axes = new Map();
+    const room = Math.max(plot.clientWidth, 320);
+    const gap = Math.max(GAP, names.length > 1 ? (room - 2 * SIDE - 4) / (names.length - 1) : 0);
+    const width = 2 * SIDE + gap * Math.max(names.length - 1, 0);
+    const svg = make(plot, "svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "group", "aria-label": "Parallel coordinates", "aria-describedby": "coordinates-help" });
+    svg.style.width = `${width}px`;
+    const across = (place) => (SIDE + gap * place).toFixed(1);
+    drawLines(svg, across);
+    names.forEach((name, place) => drawAxis(svg, name, +across(place)));
+    plot.replaceChildren(svg);
+    showBrushes(page.state.brushes);
+  }
+
+  function showBrushes(brushes) {
+    for (const [name, { band, handles }] of axes) {
+      const [low, high] = brushes[name] || [0, 1];
+      band.setAttribute("y", up(high));
+      band.setAttribute("height", name in brushes ? up(low) - up(high) : 0);
+      [low, high].forEach((place, which) => {
+        handles[which].setAttribute("transform", `translate(0 ${up(place)})`);
+        handles[which].setAttribute("aria-valuenow", Math.round(100 * place));
+        handles[which].setAttribute("aria-valuetext", scales.of(name).say(place));
+      });
+    }
+  }
+
+  for (const column of usable) {
+    const label = document.createElement("label"), box = document.createElement("input");
+    box.type = "checkbox";
+    box.value = column.name;
+    label.append(box, ` ${column.name}`);
+    choices.append(label);
+    box.addEventListener("change", () => {
+      const chosen = [...choices.querySelectorAll(":checked")].map((one) => one.value);
+      const brushes = Object.fromEntries(Object.entries(page.state.brushes).filter(([name]) => chosen.includes(name)));
+      page.change({ axes: chosen, brushes });
+    });
+  }
+
+  page.listen(["axes"], (state) => {
+    const chosen = state.axes || usual;
+    names = usable.map((column) => column.name).filter((name) => chosen.includes(name));
+    for (const box of choices.querySelectorAll("input")) box.checked = names.includes(box.value);
+    draw();
+  });
+  page.listen(["brushes"], (state) => showBrushes(state.brushes));
+  let room = plot.clientWidth;
+  new ResizeObserver(() => {
+    if (plot.clientWidth === room || !names.length) return;
+    room = plot.clientWidth;
+    draw();
+  }).observe(plot);
+})();

@@ -1,0 +1,57 @@
+"""A real Chromium without a head and without a network, one for all tests of this folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.view import READY, View
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-domain-reliability", "--no-default-browser-check", "--no-pings",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The browser; without one these tests are skipped, and say what would run them."""
+    executable = os.environ.get("GEOCORE_BROWSER") or shutil.which("chromium")
+    if not executable or not Path(executable).is_file():
+        pytest.skip("no browser: install Debian's chromium, or name one in GEOCORE_BROWSER")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="no playwright: pip install 'geocore[dev]'"
+    )
+    with warnings.catch_warnings(), playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=executable, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+Opener = Callable[..., View]
+
+
+@pytest.fixture
+def view(browser: Browser) -> Iterator[Opener]:
+    """Opens tabs, and closes them behind the test; what they complained of fails it."""
+    views: list[View] = []
+
+    def opened(target: Path | str, fragment: str = "", ready: str = READY, **how: object) -> View:
+        views.append(View(browser, **how))  # type: ignore[arg-type]
+        return views[-1].open(target, fragment, ready)
+
+    yield opened
+    complaints = [complaint for view in views for complaint in (*view.errors, *view.dialogs)]
+    for one in views:
+        one.close()
+    assert complaints == []

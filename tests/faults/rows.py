@@ -1,0 +1,70 @@
+"""What an injection came to: a row of the table of reliability."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from geocore.runs.atomic import write_json
+from geocore.runs.home import geocore_home
+
+__all__ = ["ROWS", "Row", "generic", "read_rows", "record"]
+
+ROOT = Path(__file__).parents[2]
+ROWS = geocore_home(ROOT) / "faults"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault, where it struck, how often; what it cost, and what the user was told.
+
+    ``lost`` counts finished pieces and parts that were made again or are gone, ``wrong`` runs that
+    ended well with other bytes than a run without trouble, ``unclear`` runs that ended otherwise
+    than well or with a line that tells a user what to do. ``redone`` are the seconds of work that
+    were done twice: they differ from run to run and stay out of the page.
+    """
+
+    fault: str
+    stage: str
+    tries: int
+    lost: int = 0
+    wrong: int = 0
+    unclear: int = 0
+    message: str = ""
+    redone: float = 0.0
+
+    @property
+    def survived(self) -> bool:
+        return self.tries > 0 and self.lost == self.wrong == self.unclear == 0
+
+
+def record(row: Row) -> Row:
+    """Keep the row, in the place of an older one of the same fault and stage."""
+    name = "-".join("".join(c if c.isalnum() else " " for c in row.fault).split())
+    write_json(ROWS / f"{name}.{row.stage}.json", dataclasses.asdict(row))
+    return row
+
+
+def read_rows(folder: Path) -> Iterator[Row]:
+    """The rows that are kept, by fault and stage."""
+    found = [Row(**json.loads(path.read_bytes())) for path in folder.glob("*.json")]
+    yield from sorted(found, key=lambda row: (row.fault, row.stage))
+
+
+def generic(message: str) -> str:
+    """The message without what differs from run to run: keys, paths, sizes."""
+    words = []
+    for word in message.split(" "):
+        inner = word.strip("();:,")
+        if "/" in inner:
+            word = word.replace(inner, "PATH")
+        elif len(inner) == 32 and set(inner) <= set("0123456789abcdef"):
+            word = word.replace(inner, "KEY")
+        elif re.fullmatch(r"[\d.e+-]*\d", inner):
+            word = word.replace(inner, "N")
+        words.append(word)
+    return " ".join(words)

@@ -1,0 +1,202 @@
+"""Where work goes, what starts a cluster, and that nothing of it outlives whoever started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("distributed")
+
+from geocore.errors import UserError
+from geocore.runs import cluster as clusters
+from geocore.runs.cluster import Cluster, Task, cluster_place, made_by, other_than
+from geocore.runs.cluster_process import ClusterProcess, array_script
+from geocore.runs.processes import alive
+
+ROOT = Path(__file__).parents[2]
+
+
+def _tasks() -> tuple[Task, ...]:
+    """Functions inside a function, which travel whole: a worker need not find this file."""
+
+    def square(request: dict[str, Any]) -> dict[str, Any]:
+        return {"square": request["x"] ** 2}
+
+    def die_once(request: dict[str, Any]) -> dict[str, Any]:
+        """Kill the first worker that is asked for 3."""
+        folder = Path(request["folder"])
+        if request["x"] == 3 and not (folder / "killed").exists():
+            (folder / "killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        with (folder / "answers").open("a") as file:
+            file.write(f"{request['x']}\n")
+        return square(request)
+
+    def mistaken(request: dict[str, Any]) -> dict[str, Any]:
+        return {"error": [f"x is {request['x']}; expected another"]}
+
+    def always_die(request: dict[str, Any]) -> dict[str, Any]:
+        os._exit(1)
+
+    return square, die_once, mistaken, always_die
+
+
+square, die_once, mistaken, always_die = _tasks()
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[Cluster]:
+    with Cluster("local", 2) as found:
+        yield found
+
+
+def test_the_environment_and_the_runner_say_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GEOCORE_DASK", raising=False)
+    assert cluster_place() is None and cluster_place("dask") == "local"
+    monkeypatch.setenv("GEOCORE_DASK", " tcp://127.0.0.1:8786 ")
+    assert cluster_place() == cluster_place("dask") == "tcp://127.0.0.1:8786"
+    monkeypatch.setenv("GEOCORE_DASK", "slurm")
+    assert cluster_place() == "slurm"
+    for wrong in ("here", "tcp://host", "http://host:80", "tcp://host:80/x"):
+        monkeypatch.setenv("GEOCORE_DASK", wrong)
+        with pytest.raises(UserError) as caught:
+            cluster_place()
+        assert caught.value.lines == (
+            f"GEOCORE_DASK is '{wrong}'; expected tcp://HOST:PORT, a Dask scheduler's, or slurm",
+        )
+    monkeypatch.setenv("GEOCORE_DASK", "")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert cluster_place() is None
+    with pytest.raises(UserError, match=r"runtime\.runner is dask, and Dask is not installed; exp"):
+        cluster_place("dask")
+
+
+def test_a_local_cluster_listens_on_this_machine_alone(local: Cluster) -> None:
+    assert local.width() == 2
+    assert local.ask(square, {"x": 3}, "a square")["square"] == 9
+    assert local._process is not None
+    found = [listening(pid) for pid in tree(local._process._process.pid)]
+    addresses = {address for some in found for address in some}
+    assert len(addresses) >= 5 and {host for host, _ in addresses} == {"0100007F"}
+
+
+def test_a_killed_workers_work_is_done_again_and_nothing_twice(
+    local: Cluster, tmp_path: Path
+) -> None:
+    asked = [{"x": x, "folder": str(tmp_path)} for x in range(8)]
+    futures = [local.submit(die_once, request) for request in asked]
+    answers = [local.answer(future, "squares")["square"] for future in futures]
+    assert answers == [x**2 for x in range(8)]
+    assert (tmp_path / "killed").exists(), "a worker was killed in the middle of it"
+    # What its own worker had finished and not handed on may be made again; the answers are one.
+    assert set((tmp_path / "answers").read_text().split()) == {str(x) for x in range(8)}
+
+
+def test_what_a_task_tells_is_a_mistake_and_a_task_that_kills_is_told(local: Cluster) -> None:
+    with pytest.raises(UserError, match="x is 1; expected another"):
+        local.ask(mistaken, {"x": 1}, "it")
+    with pytest.raises(RuntimeError, match=r"every Dask worker of local died that made it; expect"):
+        local.ask(always_die, {}, "it")
+
+
+def test_whoever_left_is_told(local: Cluster) -> None:
+    other = Cluster(local._process.address) if local._process is not None else local
+    with other:
+        assert other.ask(square, {"x": 2}, "a square")["square"] == 4
+    with pytest.raises(RuntimeError, match=r"was left; expected it in use"):
+        other.client()
+
+
+def test_a_scheduler_that_does_not_answer_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "_CONNECT", 0.2)
+    with Cluster("tcp://127.0.0.1:9") as nowhere:
+        for _ in range(2):
+            with pytest.raises(UserError, match=r"^GEOCORE_DASK is tcp://127\.0\.0\.1:9, and no D"):
+                nowhere.client()
+
+
+def test_code_and_libraries_are_compared() -> None:
+    mine = made_by("ab")
+    assert other_than(mine, "ab") is None
+    told = other_than({**mine, "python": "2.7"}, "ab")
+    assert told is not None and told.startswith("a Dask worker has python 3.")
+    assert other_than(mine, "cd") == (
+        "a Dask worker has code cd; expected ab, as here, so that results are the same"
+    )
+
+
+HOLDER = """
+import sys, time
+from geocore.runs.cluster_process import ClusterProcess
+held = ClusterProcess("local", 2)
+print(held._process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("victim", ["whoever started it", "the cluster itself"])
+def test_no_process_is_left_after_a_kill(victim: str, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as holder:
+        assert holder.stdout is not None
+        pid = int(holder.stdout.readline())
+        end = time.monotonic() + 30
+        while len(found := tree(pid)) < 4 and time.monotonic() < end:
+            time.sleep(0.05)
+        assert len(found) >= 4, "the cluster, its two workers, and who tracks what they share"
+        os.kill(holder.pid if victim == "whoever started it" else pid, signal.SIGKILL)
+        while any(alive(one) for one in found) and time.monotonic() < end:
+            time.sleep(0.05)
+        left = [one for one in found if alive(one)]
+        holder.kill()
+    assert not left
+
+
+def test_a_cluster_that_cannot_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UserError, match="GEOCORE_DASK is slurm, and there is no sbatch; expected"):
+        ClusterProcess("slurm", 2)
+
+
+def test_an_array_names_each_of_its_workers() -> None:
+    script = "#!/bin/sh\n#SBATCH -n 1\npython -m worker tcp://a:1 --name dummy-name --nthreads 1\n"
+    lines = array_script(script, 5).splitlines()
+    assert lines[:3] == ["#!/bin/sh", "#SBATCH --array=1-5", "#SBATCH -n 1"]
+    assert '--name "geocore-${SLURM_ARRAY_JOB_ID}-${SLURM_ARRAY_TASK_ID}" --nthreads' in lines[3]
+    with pytest.raises(ValueError, match="script names 0 workers; expected --name dummy-name once"):
+        array_script("#!/bin/sh\n", 1)
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all below it."""
+    below: list[str] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):  # whichever thread started it
+        below += thread.read_text().split()
+    return [pid, *(one for child in below for one in tree(int(child)))]
+
+
+def listening(pid: int) -> set[tuple[str, str]]:
+    """Host and port, in hexadecimal digits, that a process listens on."""
+    held = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            held.add(str(link.readlink()))
+        except OSError:  # closed meanwhile
+            continue
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in held:
+                host, port = fields[1].split(":")
+                found.add((host, port))
+    return found
