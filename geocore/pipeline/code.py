@@ -24,12 +24,12 @@ _PLUMBING = (
     "geocore.pipeline.progress",
     "geocore.pipeline.dvcfile",
     "geocore.pipeline.inputs",
-    "geocore.pipeline.on_cluster",
+    # Put together, as this file is read by every stage: a name written out would make each depend
+    # on what it imports.
+    ".".join(("geocore.pipeline", "on_cluster")),
 )
 
-
-# Tables of modules by name, of which parameters choose one. Put together, because this file is read
-# by every stage: a name written out would make each depend on all networks.
+# Tables of modules by name, of which parameters choose one. Put together for the same reason.
 _CATALOGUES = (".".join(("geocore.models", "catalogue")),)
 
 
