@@ -68,7 +68,7 @@ def _end(folder: Path) -> bool:
     state = _state(folder)
     (folder / "stay").unlink(missing_ok=True)
     found = [process for role in ("keeper", "server") if (process := _process(state.get(role)))]
-    family = {child for process in found for child in process.children(recursive=True)} | {*found}
+    family = {child for process in found for child in _children(process)} | {*found}
     for process in family:
         _quietly(process, signal.SIGTERM)
     _, alive = psutil.wait_procs(family, timeout=10)
@@ -76,6 +76,12 @@ def _end(folder: Path) -> bool:
         _quietly(process, signal.SIGKILL)
     (folder / "server.json").unlink(missing_ok=True)
     return bool(found)
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since it was looked at
+        return process.children(recursive=True)
+    return []
 
 
 def _quietly(process: psutil.Process, number: signal.Signals) -> None:

@@ -22,6 +22,8 @@ __all__ = [
 
 _NO_FLOWS = ("stage", "server", "deployments", "tethered")  # files of flows/ that are none
 _RUNS = 200  # the newest, that are offered
+# The shell puts it into the line as it is: `$(...)` in a branch's name would be run there.
+_PLAIN = re.compile(r"[\w@.+/:=,%-]+")
 _KEY = re.compile(r"^( *)([\w@.+-]+):", re.MULTILINE)
 
 
@@ -88,8 +90,7 @@ def _offered(incomplete: str, known: Callable[[Path], Iterable[str]]) -> list[st
         names = dict.fromkeys(known(project_root()))
     except (OSError, UserError, ValueError):
         return []
-    # A name with a space or a control character would be taken for two by the shell.
-    return [name for name in names if name.startswith(incomplete) and re.fullmatch(r"\S+", name)]
+    return [name for name in names if name.startswith(incomplete) and _PLAIN.fullmatch(name)]
 
 
 def _runs(root: Path) -> list[str]:

@@ -71,7 +71,7 @@ def runs(
         if as_json:
             emit(_plain(table.to_pylist()), as_json, lambda: None)
         elif csv is None and parquet is None:
-            _show(table)
+            _show(_flat(table))
 
 
 @runs_app.command("show", epilog="Example: geocore runs show 20261122T1745")
@@ -152,7 +152,8 @@ def _write_csv(table: pyarrow.Table, target: str) -> None:
     from geocore.cli.target import check_target, write_target
 
     made = io.BytesIO()
-    pyarrow.csv.write_csv(_flat(table), made)
+    with _fitting("--csv"):
+        pyarrow.csv.write_csv(_flat(table), made)
     text = made.getvalue().decode("utf-8")
     if target == _STDOUT:
         sys.stdout.write(text)
@@ -176,7 +177,7 @@ def _write_parquet(table: pyarrow.Table, target: Path) -> None:
         check_target(target, as_json=False)
         if is_stdout(target):
             raise UserError(f"{target}: standard output")
-        with replacing(Path(os.path.realpath(target))) as temporary:
+        with replacing(Path(os.path.realpath(target))) as temporary, _fitting("--parquet"):
             pyarrow.parquet.write_table(table, temporary)
     _told(str(target), table)
 
@@ -191,6 +192,20 @@ def _named(option: str) -> Iterator[None]:
     except UserError as error:
         told = error.lines[0].removeprefix("-o ").split("; expected")[0]
         raise UserError(f"{option} {told}; expected a file that can be written") from None
+
+
+@contextmanager
+def _fitting(option: str) -> Iterator[None]:
+    """A column of what such a file cannot hold is a line."""
+    import pyarrow as pa
+
+    from geocore.errors import UserError
+
+    try:
+        yield
+    except pa.ArrowException as error:
+        told = " ".join(str(error).split())
+        raise UserError(f"{option}: {told}; cast that column, as column::varchar") from None
 
 
 def _told(target: str, table: pyarrow.Table) -> None:
@@ -215,8 +230,9 @@ def _flat(table: pyarrow.Table) -> pyarrow.Table:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON holds it: no NaN, times in ISO 8601."""
+    """As JSON holds it: no NaN, times in ISO 8601, a sum of integers as a number."""
     from datetime import date
+    from decimal import Decimal
 
     from geocore.report.snapshot import finite
 
@@ -224,6 +240,8 @@ def _plain(value: Any) -> Any:
         return [_plain(entry) for entry in value]
     if isinstance(value, dict):
         return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
     return value.isoformat() if isinstance(value, date) else finite(value)
 
 

@@ -8,6 +8,7 @@ as bytes. A cluster decides no byte.
 from __future__ import annotations
 
 import json
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
@@ -38,6 +39,7 @@ __all__ = ["cluster_of", "fill", "fill_there", "make_rows", "rows_of"]
 Part = Callable[[int, int], Columns]
 Rows = Callable[[Job], Part]
 _AHEAD = 2  # parts that a worker is asked for at a time, so that it need not wait for the next
+_SEEN = 90.0  # seconds until what was written elsewhere is seen: NFS remembers what was missing
 
 
 def cluster_of(job: Job, pieces: int) -> Cluster | None:
@@ -61,18 +63,19 @@ def cluster_of(job: Job, pieces: int) -> Cluster | None:
 
 def rows_of(
     job: Job, rows: Rows, output: str, info: TableInfo, spans: Sequence[tuple[int, int]]
-) -> Part:
+) -> tuple[Part, bool]:
     """``part(start, stop)`` for ``stream_table`` of ``output`` over ``spans``: ``rows(job)``.
 
     On a cluster the parts are written first, by its workers, to where ``stream_table`` finds those
-    of a run that was killed: none is left to make then. ``rows`` is a function of a module.
+    of a run that was killed: none is left to make then, and the second value, ``written``, is true.
+    ``rows`` is a function of a module.
     """
     cluster = cluster_of(job, len(spans))
     if cluster is not None:
         with cluster:
             _write_there(job, cluster, rows, output, info, spans)
     made = cache(lambda: rows(job))
-    return lambda start, stop: made()(start, stop)
+    return lambda start, stop: made()(start, stop), cluster is not None
 
 
 def _write_there(
@@ -101,12 +104,22 @@ def _write_there(
                 continue
             name, span, future = waiting.popleft()
             cluster.answer(future, f"rows {span[0]} to {span[1]}")
-            if name not in parts.names():
+            if not _seen(parts, name):
                 raise UserError(
                     f"a Dask worker wrote {name} to {parts.folder}, where it is not seen; expected "
                     f"a file system shared with whoever runs {job.stage.name}"
                 )
             bar.advance(span[1] - span[0])
+
+
+def _seen(parts: Parts, name: str) -> bool:
+    """Whether what a worker wrote is here, or comes to be."""
+    end = time.monotonic() + _SEEN
+    while parts.noted(name) is None:
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 def fill_there(job: Job, body: Callable[..., Manifest], folder: Path, *arguments: Any) -> Manifest:
@@ -138,8 +151,12 @@ def make_rows(request: dict[str, Any]) -> dict[str, Any]:
     A worker that was given up and one that does its work again write the same bytes, each at once.
     """
     try:
-        columns = _opened(request["job"], request["body"])(*request["span"])
-        with Parts(Path(request["folder"])).write(request["name"]) as path:
+        part = _opened(request["job"], request["body"])
+        parts = Parts(Path(request["folder"]))
+        if parts.noted(request["name"]) is not None:  # by a worker that was taken for dead
+            return {}
+        columns = part(*request["span"])
+        with parts.write(request["name"]) as path:
             TableWriter(request["info"]).write_part(path, columns)
     except UserError as error:
         return {"error": list(error.lines)}

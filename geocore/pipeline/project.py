@@ -38,8 +38,9 @@ def make(job: Job) -> Manifest:
     camera = _camera(params, raw, _posed(params, raw), job.params_file)
     info = dataclasses.replace(raw.info, camera=camera, views=raw.info.views or seen.views)
     spans = row_spans(info.type, len(seen.rows))
-    part = rows_of(job, rows, "projected", info, spans)
-    return {"projected": stream_table(job, "projected", info, spans, part, "project")}
+    part, written = rows_of(job, rows, "projected", info, spans)
+    table = stream_table(job, "projected", info, spans, part, "project", written=written)
+    return {"projected": table}
 
 
 def rows(job: Job) -> Callable[[int, int], Columns]:

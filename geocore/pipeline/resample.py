@@ -71,8 +71,9 @@ def make(job: Job) -> Manifest:
     spans = row_spans(info.type, len(projected))
     output = params.grid.replace("-", "_")
     finest = f"nside {params.nside}" if params.bandlimit is None else f"b {params.bandlimit}"
-    part = rows_of(job, rows, output, info, spans)
-    table = stream_table(job, output, info, spans, part, f"resample {finest}")
+    part, written = rows_of(job, rows, output, info, spans)
+    label = f"resample {finest}"
+    table = stream_table(job, output, info, spans, part, label, written=written)
     draw_samples(Table.open(job.output(output)), job.output("pictures"))
     return {output: table, "pictures": {"digest": digest_tree(job.output("pictures"))}}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,6 +42,7 @@ def stream_table(
     label: str,
     *,
     made_from: str = "",
+    written: bool = False,
 ) -> dict[str, Any]:
     """Write the table of the stage's output ``output``, one part a span, and say what it is.
 
@@ -49,7 +51,8 @@ def stream_table(
     finished. One part at a time is in memory. At the end the folder is sealed and takes the
     output's place in one step. ``label`` names the progress bar. ``made_from`` is a digest of
     whatever the rows depend on beyond the job's key: parts made from something else are not
-    taken over.
+    taken over. Parts that are all ``written``, by other processes, are read once, to be sealed and
+    held against their journals; where one differs, or is not there, all are looked at as ever.
 
     Returns ``{"rows": int, "digest": str, "splits": {"train": int, "val": int, "test": int}}``,
     the digest being that of ``table.json``, which holds the digests of all parts.
@@ -58,15 +61,15 @@ def stream_table(
         raise ValueError(f"spans of {output} is empty; expected at least one part")
     writer = TableWriter(info)
     parts, names = parts_of(job, output, info, spans, made_from)
-    with job.progress.bar(label, sum(stop - start for start, stop in spans)) as bar:
-        for name, (start, stop) in zip(names, spans, strict=True):
-            if not parts.done(name):
-                columns = make_part(start, stop)
-                with parts.write(name) as path:
-                    writer.write_part(path, columns)
-            bar.advance(stop - start)
-    with parts.write("table.json") as path:
-        writer.seal(path.parent, names, path)
+    if not (written and _sealed(writer, parts, names)):
+        with job.progress.bar(label, sum(stop - start for start, stop in spans)) as bar:
+            for name, (start, stop) in zip(names, spans, strict=True):
+                if not parts.done(name):
+                    columns = make_part(start, stop)
+                    with parts.write(name) as path:
+                        writer.write_part(path, columns)
+                bar.advance(stop - start)
+        _seal(writer, parts, names)
     target = job.output(output)
     parts.move_into(target)
     table = Table.open(target)
@@ -76,6 +79,23 @@ def stream_table(
         "digest": digest_file(target / "table.json"),
         "splits": dict(zip(SPLITS, counts.tolist(), strict=True)),
     }
+
+
+def _seal(writer: TableWriter, parts: Parts, names: Sequence[str]) -> dict[str, str]:
+    """Write ``table.json``; the digest of each part, by its name."""
+    with parts.write("table.json") as path:
+        writer.seal(path.parent, names, path)
+        listed = json.loads(path.read_bytes())["parts"]
+    return {part["name"]: part["digest"] for part in listed}
+
+
+def _sealed(writer: TableWriter, parts: Parts, names: Sequence[str]) -> bool:
+    """Write ``table.json``; whether each part that it names is what the journal says."""
+    try:
+        found = _seal(writer, parts, names)
+    except (LookupError, MemoryError, OSError, ValueError):  # what Arrow makes of a damaged one
+        return False
+    return all(digest == parts.noted(name) for name, digest in found.items())
 
 
 def outputs_whole(job: Job, manifest: Manifest) -> bool:

@@ -26,11 +26,13 @@ _SHOWN = 12  # metrics of the table of runs where the headline has none
 class Column:
     """One row of the comparison: ``values`` as JSON, ``texts`` as the page says them.
 
+    ``key`` is its name, or ``metrics.NAME`` where a parameter has that name: no two are equal.
     ``label`` and ``about`` are its name in few words, ``way`` the better end of a metric.
     ``main``: it has a place in the table of runs. A missing value is None.
     """
 
     section: str
+    key: str
     name: str
     label: str
     about: str
@@ -44,6 +46,7 @@ class Column:
         """Plain JSON, as the page's programs read it."""
         return {
             "section": self.section,
+            "key": self.key,
             "name": self.name,
             "label": self.label,
             "about": self.about,
@@ -65,15 +68,19 @@ def columns_of(comparison: Comparison) -> list[Column]:
     named = [row.name for row in comparison.metrics if row.name in headline]
     judged = [row.name for row in comparison.metrics if row.differs and better_when(row.name)]
     main = set(named or judged[:_SHOWN])
-    found = []
+    found: list[Column] = []
+    taken: set[str] = set()
     for section in _SECTIONS:
         for row in comparison.section(section):
             label, about = headline.get(row.name, (row.name, "")) if section == "metrics" else (
                 row.name, ""
             )  # fmt: skip
+            key = f"{section}.{row.name}" if row.name in taken else row.name
+            taken.add(key)
             found.append(
                 Column(
                     section=section,
+                    key=key,
                     name=row.name,
                     label=label,
                     about=about,

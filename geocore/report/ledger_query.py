@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from geocore.errors import UserError
@@ -46,9 +47,23 @@ def query(table: pyarrow.Table, sql: str) -> pyarrow.Table:
             statements = connection.extract_statements(sql)
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
                 raise UserError(f"--sql {_short(sql)}: expected one select from {TABLE}")
-            return connection.sql(sql).to_arrow_table()
+            return _held(connection.sql(sql)).to_arrow_table()
         except duckdb.Error as error:
             raise UserError(f"--sql: {_told(error)}") from None
+
+
+def _held(found: Any) -> Any:
+    """With intervals and bits, which neither CSV nor Parquet holds, as text: ``01:30:00``."""
+    odd = [re.search(r"\b(INTERVAL|BIT)\b", str(kind)) is not None for kind in found.types]
+    chosen = [
+        f"#{place}::varchar as {_quoted(name)}" if text else f"#{place}"
+        for place, (name, text) in enumerate(zip(found.columns, odd, strict=True), 1)
+    ]
+    return found.project(", ".join(chosen)) if any(odd) else found
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _told(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import os
 import re
 import threading
 import time
@@ -139,10 +140,16 @@ def fingerprint(watched: Iterable[Path]) -> int:
 
 
 def _states(path: Path) -> Iterator[tuple[str, int, int]]:
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+    for file in sorted(_below(path)) if path.is_dir() else [path]:
         with suppress(OSError):  # it is not there, or went while it was looked for
             about = file.stat()
             yield str(file), about.st_mtime_ns, about.st_size
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """What lies below it; a folder that goes meanwhile, as a stage's does, is passed over."""
+    for above, folders, files in os.walk(folder):
+        yield from (Path(above, name) for name in [*folders, *files])
 
 
 def with_reload(page: str, version: str) -> str:

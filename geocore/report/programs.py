@@ -21,8 +21,9 @@ from geocore.report.words import plain
 
 __all__ = ["Script", "plotly", "policy", "script_json", "scripts_of"]
 
-_STATIC = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-_ACTIVE = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src "
+_NOWHERE = "default-src 'none'; base-uri 'none'; form-action 'none'; "
+_STATIC = f"{_NOWHERE}style-src 'unsafe-inline'; img-src data:"
+_ACTIVE = f"{_NOWHERE}img-src data: blob:; style-src 'unsafe-inline'; script-src "
 _ESCAPED = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 
 

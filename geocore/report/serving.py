@@ -50,6 +50,8 @@ class PageServer:
     def __init__(self, host: str = LOOPBACK, port: int = 0) -> None:
         if not 0 <= port <= 65535:
             raise UserError(f"--port is {port}; expected 0 to 65535, 0 for any that is free")
+        if not host:  # which would mean all addresses of this machine
+            raise UserError(f"--host is empty; expected an address, as {LOOPBACK}")
         self.page: LivePage  # from `serve` on, before which nothing is answered
         self._host = host
         self._streams = threading.BoundedSemaphore(_STREAMS)

@@ -13,8 +13,10 @@ import os
 import re
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +33,11 @@ _VARIABLE = "GEOCORE_DASK"
 _CONNECT = 5.0  # seconds until a scheduler that does not answer is given up
 _WORKERS = 30.0  # and one that has no workers
 _QUEUED = 7 * 86400.0  # and until jobs of a queue begin
+_GLANCE = 1.0  # seconds of waiting, after which it is asked whether anybody still wants to
 _SAID = 15.0  # seconds until somebody who waits for a queue is told so
 _RETRIES = 2  # of a task whose process died; that a worker dies, the scheduler bears three times
 _LIBRARIES = ("numpy", "safetensors", "torch")
+_BEGAN = time.time()  # by then a worker has the code that it runs; its files may change later
 
 Task = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -175,6 +179,12 @@ class Cluster:
         if self.place == "slurm":
             patience = _QUEUED
         named = f"{_VARIABLE} is {self.place}" if self.place != "local" else "runner is dask"
+        known = (security or Security()).get_connection_args("client")
+        if address.startswith("tls:") and known.get("ssl_context") is None:
+            raise UserError(
+                f"{named}, and no certificates are known; expected Dask's settings "
+                "distributed.comm.tls"
+            )
         try:
             client = Client(address, timeout=_CONNECT, set_as_default=False, security=security)
         except (OSError, ValueError) as error:
@@ -186,16 +196,32 @@ class Cluster:
         told.daemon = True
         told.start()
         try:
-            client.wait_for_workers(1, timeout=patience)
-        except TimeoutError:
-            client.close()
-            raise UserError(
-                f"{named}, whose scheduler has no worker after {patience:.0f} s; "
-                f"expected one: dask worker {address}"
-            ) from None
+            if self._has_worker(client, patience):
+                return client
         finally:
             told.cancel()
-        return client
+        client.close()
+        raise UserError(
+            f"{named}, whose scheduler has no worker after {patience:.0f} s; "
+            f"expected one: dask worker {address}"
+        )
+
+    def _has_worker(self, client: Client, patience: float) -> bool:
+        """Whether a worker comes in time; ``RuntimeError`` if the cluster is left meanwhile."""
+        end = time.monotonic() + patience
+        while True:
+            try:
+                client.wait_for_workers(1, timeout=min(_GLANCE, patience))
+            except TimeoutError:
+                if self._ended:  # by another thread, which waits for this one
+                    client.close()
+                    raise RuntimeError(
+                        f"the Dask cluster {self.place} was left; expected it in use"
+                    ) from None
+                if time.monotonic() >= end:
+                    return False
+            else:
+                return True
 
 
 def made_by(code: str) -> dict[str, str]:
@@ -207,7 +233,10 @@ def made_by(code: str) -> dict[str, str]:
 
 
 def other_than(expected: Mapping[str, str], code: str) -> str | None:
-    """How code and libraries of this worker differ from those of whoever asked; None if not."""
+    """How code and libraries of this worker differ from those of whoever asked; None if not.
+
+    ``code`` is read from files: that they are also what this process has loaded, is asked last.
+    """
     found = made_by(code)
     for name, value in expected.items():
         if found.get(name) != value:
@@ -215,4 +244,18 @@ def other_than(expected: Mapping[str, str], code: str) -> str | None:
                 f"a Dask worker has {name} {found.get(name)}; expected {value}, as here, so that "
                 "results are the same"
             )
+    if (changed := _changed_since()) is not None:
+        return (
+            f"a Dask worker began before {changed} was changed, and runs the code of then; "
+            "expected one that was started again"
+        )
+    return None
+
+
+def _changed_since() -> str | None:
+    """A module of ours that was loaded, and whose file is younger than that, or gone."""
+    for name, module in sorted(sys.modules.items()):
+        file = getattr(module, "__file__", None) if name.partition(".")[0] == "geocore" else None
+        if file is not None and not (Path(file).exists() and Path(file).stat().st_mtime <= _BEGAN):
+            return name
     return None

@@ -85,23 +85,24 @@ class ClusterProcess:
 def main() -> int:
     """Hold the cluster that the first line of standard input asks for, until there is no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever asked
+    answers = os.dup(1)
+    os.dup2(2, 1)  # what workers print is no answer: nobody would read it, and they would wait
     request = json.loads(sys.stdin.readline())
     held = {"local": _local, "slurm": _slurm}[request["kind"]]
     try:
         with held(request["workers"]) as (address, tls):
-            _answer(address=address, tls=tls)
+            _answer(answers, address=address, tls=tls)
             while os.read(0, 4096):
                 pass
     except UserError as error:
-        _answer(error=list(error.lines))
+        _answer(answers, error=list(error.lines))
         return error.exit_code
     return 0
 
 
-def _answer(**values: Any) -> None:
+def _answer(answers: int, **values: Any) -> None:
     with suppress(BrokenPipeError):
-        sys.stdout.write(json.dumps(values) + "\n")
-        sys.stdout.flush()
+        os.write(answers, f"{json.dumps(values)}\n".encode())
 
 
 @contextmanager

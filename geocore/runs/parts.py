@@ -34,6 +34,17 @@ class Parts:
         self.folder = Path(folder)
         self._report = _log.warning if on_damage is None else on_damage
 
+    def noted(self, name: str) -> str | None:
+        """The digest that the journal has for the part; None where it has none that can be read.
+
+        The part itself is not looked at: whoever believes it reads it, and compares.
+        """
+        try:
+            digest = json.loads(self._paths(name)[1].read_bytes())["digest"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+        return digest if isinstance(digest, str) else None
+
     def done(self, name: str) -> bool:
         """True if the part is there and its size and digest are those of the journal.
 

@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 _PATIENCE = timedelta(minutes=30)  # with a process that is there and says nothing
+_CONNECT = timedelta(seconds=20)  # with torchrun, which is there for as long as its processes
 _CALL, _END = "call", "end"
 
 
@@ -181,8 +182,9 @@ def _store(here: Place) -> Any:
     """That of torchrun, by which its processes find each other."""
     host, port = here.address
     store = dist.TCPStore(  # type: ignore[attr-defined]
-        host, port, is_master=False, timeout=_PATIENCE
+        host, port, is_master=False, timeout=_CONNECT
     )
+    store.set_timeout(_PATIENCE)
     return dist.PrefixStore(f"geocore-{here.attempt}", store)  # type: ignore[attr-defined]
 
 

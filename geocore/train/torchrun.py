@@ -14,6 +14,7 @@ import os
 import shlex
 import socket
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Place", "launch", "launch_words", "place"]
 
 _VARIABLE = "GEOCORE_TORCHRUN"
+_STARTED = "TORCHELASTIC_USE_AGENT_STORE"  # there for whatever torchrun has started
 _LOOPBACK = "127.0.0.1"
 _RENDEZVOUS = "geocore-loopback"
 
@@ -55,7 +57,7 @@ class Place:
 def place() -> Place | None:
     """What torchrun's environment says of this process; None for one that is alone."""
     variables = os.environ
-    if variables.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+    if variables.get(_STARTED) != "True":
         return None
     found = Place(
         rank=int(variables["RANK"]),
@@ -69,9 +71,13 @@ def place() -> Place | None:
 
 
 def launch_words() -> list[str] | None:
-    """Words for ``torchrun`` from ``GEOCORE_TORCHRUN``; None where one process is to train."""
+    """Words for ``torchrun`` from ``GEOCORE_TORCHRUN``; None where one process is to train.
+
+    None too in what ``torchrun`` has started: the one process of words that ask for one would
+    start another, and so on without an end.
+    """
     text = os.environ.get(_VARIABLE, "").strip()
-    if text in ("", "1"):
+    if text in ("", "1") or _STARTED in os.environ:
         return None
     if text.isdecimal() and int(text):
         here = f"--nnodes 1 --rdzv-backend {_RENDEZVOUS} --rdzv-endpoint {_LOOPBACK}:0"
@@ -80,7 +86,10 @@ def launch_words() -> list[str] | None:
         raise UserError(
             f"{_VARIABLE} is {text!r}; expected a number of processes, or words for torchrun"
         )
-    return shlex.split(text)
+    try:
+        return shlex.split(text)
+    except ValueError as error:  # a quotation that does not end
+        raise UserError(f"{_VARIABLE} is {text!r}: {error}; expected words for torchrun") from None
 
 
 def launch(words: Sequence[str], module: str, arguments: Sequence[str]) -> int:
@@ -100,6 +109,8 @@ def launch(words: Sequence[str], module: str, arguments: Sequence[str]) -> int:
         with contextlib.redirect_stderr(told):
             asked = torchrun.parse_args([*words, "-m", module, *arguments])
             count = torchrun.determine_local_world_size(asked.nproc_per_node)
+            if count < 1:
+                raise ValueError(f"{count} processes; expected at least 1")
     except (SystemExit, ValueError) as error:
         why = (told.getvalue().strip() or str(error)).splitlines()[-1]
         raise UserError(f"{_VARIABLE} is {shlex.join(words)!r}: {why}") from None
@@ -108,7 +119,9 @@ def launch(words: Sequence[str], module: str, arguments: Sequence[str]) -> int:
         rendezvous_handler_registry.register(_RENDEZVOUS, _loopback_rendezvous)
     logging.disable(logging.CRITICAL)  # torchrun tells at length what the processes tell in a line
     try:
-        torchrun.run(asked)
+        with tempfile.TemporaryDirectory(prefix="geocore-torchrun-") as logs:
+            asked.log_dir = asked.log_dir or logs  # torchrun leaves one of its own behind
+            torchrun.run(asked)
     except SignalException as error:
         return 128 + int(error.sigval)
     except ChildFailedError as error:

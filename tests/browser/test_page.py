@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from geocore.report.snapshot import Snapshot
 from tests.browser.conftest import Opener
 from tests.browser.runs import EVIL, runs, snapshot, written
 from tests.browser.view import View
@@ -128,6 +129,46 @@ def test_the_baseline_is_chosen_by_a_click(few: Path, view: Opener) -> None:
         f"{minus}0.008 worse", f"{minus}0.004 worse", ""
     ]  # fmt: skip
     assert opened.page.get_by_test_id("row-2").get_attribute("class") == "base"
+
+
+def seeded(place: int) -> Snapshot:
+    """Run of a group of three seeds; it stopped after an epoch more than the one before."""
+    group = place // 3
+    return snapshot(
+        place,
+        params={"train.lr": 0.1 + group / 10, "train.seed": place % 3, "train.epochs": 12},
+        metrics={
+            "evaluate.test.accuracy": 0.9 + 0.001 * (place % 3) + 0.05 * group,
+            "train.epochs": 5.0 + place,
+        },
+        code={"geocore/a.py": "a" * 40},
+    )
+
+
+def test_over_seeds_what_is_filtered_counts_nowhere(tmp_path: Path, view: Opener) -> None:
+    opened = view(written(tmp_path, [seeded(place) for place in range(6)]))
+
+    def groups() -> list[str]:
+        told: list[str] = opened.page.locator("[data-group]").all_inner_texts()
+        return [" ".join(text.split()) for text in told]
+
+    first, second = groups()
+    assert first.startswith("mean of 3 seeds") and "0.901 \u00b1 0.001" in first
+    assert "0.951 \u00b1 0.001 +0.05 \u00b1 0.0014 better" in second
+    # By a metric that is called as a parameter is: all but the first run.
+    opened.eval("page.change({ brushes: { 'metrics.train.epochs': [0.15, 1] } })")
+    assert opened.shown_rows() == [1, 2, 3, 4, 5]
+    first, second = groups()
+    assert first.startswith("mean of 2 of 3 seeds") and "0.9015 \u00b1 0.00071" in first
+    assert "+0.0495 \u00b1 0.0012 better" in second
+    assert opened.page.locator("#wipe-left option").all_text_contents() == [
+        f"run-{run}" for run in range(1, 6)
+    ]
+    rows = list(csv.reader(io.StringIO(download(opened, "export-csv"))))
+    epochs = rows[0].index("metrics.train.epochs")
+    assert [row[epochs] for row in rows[1:]] == ["6", "7", "8", "9", "10"]
+    opened.eval("page.change({ brushes: { 'metrics.train.epochs': [0.95, 1] } })")
+    assert not opened.page.locator(".wipe").is_visible()
 
 
 def test_only_what_differs_unless_all_is_asked_for(few: Path, view: Opener) -> None:

@@ -49,6 +49,8 @@ def test_names_of_each_kind(project: Project) -> None:
         assert name in completing.complete_name("")
         assert name in completing.complete_name(name[:3])
     assert completing.complete_stage("t") == ["train"]
+    project.git("branch", "x;$(reboot)")
+    assert completing.complete_name("x") == [], "the shell would run it"
     assert completing.complete_run("2026112") == ["20261128T1-train-a", "20261127T1-ntk-b"]
 
 

@@ -87,6 +87,22 @@ def test_sql_as_a_table_as_json_as_csv(root: Path) -> None:
     assert value == [{"started": "2026-11-28T10:00:00", "n": None}]
 
 
+def test_what_files_do_not_hold_is_text_or_a_line(root: Path, tmp_path: Path) -> None:
+    asked = "select interval 90 minute t, {'a': t} n, sum(1) s from runs group by run limit 1"
+    assert (
+        geocore(root, "--sql", asked, "--csv", "-").stdout.splitlines()[1].startswith('"01:30:00",')
+    )
+    value = json.loads(geocore(root, "--sql", asked, "--json").stdout)
+    assert (value[0]["t"], value[0]["s"]) == ("01:30:00", 1)
+    file = tmp_path / "x.parquet"
+    assert geocore(root, "--sql", asked, "--parquet", str(file)).returncode == 0
+    assert pq.read_table(file).column("t").to_pylist() == ["01:30:00"]
+    bytes_of = "select '\\xff'::blob b"
+    done = geocore(root, "--sql", bytes_of, "--csv", "-")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("error: --csv: ")
+
+
 def test_files(root: Path, tmp_path: Path) -> None:
     table, sheet = tmp_path / "deep/runs.parquet", tmp_path / "runs.csv"
     done = geocore(root, "--parquet", str(table), "--csv", str(sheet))

@@ -1,7 +1,7 @@
 """A process that forks a child for each run of a stage, and imports what children had to.
 
 So a run starts in milliseconds, and a kill falls into the stage's own work. A child has a session
-of its own; what it says goes to ``FOLDER.log`` beside the project's folder.
+of its own; what it says goes to a log in a folder of the workshop, on no disk that gets full.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 __all__ = ["Ended", "Faults", "Started", "Workshop", "workshop"]
@@ -94,13 +95,13 @@ class Started:
 class Workshop:
     """The other end of the process that forks."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process, self._lock, self._count = process, threading.Lock(), 0
+    def __init__(self, process: subprocess.Popen[str], logs: Path) -> None:
+        self._process, self._lock, self._count, self._logs = process, threading.Lock(), 0, logs
 
     def start(self, root: Path, stage: str, faults: Faults | None = None) -> Started:
         """Start a run of ``stage`` in the project ``root``."""
         self._count += 1
-        log = root.with_name(f"{root.name}.{self._count}.log")
+        log = self._logs / f"{self._count}.log"
         about = dataclasses.asdict(faults or Faults())
         pid = self.ask(start={"root": str(root), "stage": stage, "log": str(log), "faults": about})
         return Started(self, pid, log)
@@ -155,7 +156,8 @@ def workshop() -> Iterator[Workshop]:
     )
     assert process.stdin is not None and process.stdout is not None
     try:
-        yield Workshop(process)
+        with TemporaryDirectory() as logs:
+            yield Workshop(process, Path(logs))
     finally:
         process.stdin.close()
         process.wait(timeout=30)

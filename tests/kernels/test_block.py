@@ -45,7 +45,7 @@ def test_a_kernel_that_overflows() -> None:
 def test_the_more_a_pair_holds_the_smaller_a_block() -> None:
     x = torch.rand(2, 1, 8, 8)
     assert default_block(DENSE, x[:, 0, 0]) == 1024
-    assert default_block(C4, x) == 256  # 4 x 64^2 numbers a pair: 2^30 of them
+    assert default_block(C4, x) == 128  # 4 x 64^2 numbers a pair: 2^28 of them
     assert default_block(C4, torch.rand(1, 1, 28, 28)) == 64
     flat = serial(Convolution(3), Relu(), Flatten(), Dense())
     assert default_block(flat, x) == 1024

@@ -172,7 +172,8 @@ def test_what_a_worker_does_not_see_is_told(
     with pytest.raises(UserError) as caught:
         project.STAGE.make(wrong)
     assert caught.value.lines[0].endswith("/data/raw; expected the same")
-    monkeypatch.setattr("geocore.runs.parts.Parts.names", lambda self: [])
+    monkeypatch.setattr("geocore.runs.parts.Parts.noted", lambda self, name: None)
+    monkeypatch.setattr("geocore.pipeline.on_cluster._SEEN", 0.5)
     with pytest.raises(UserError, match=r"where it is not seen; expected a file system shared"):
         project.STAGE.make(job)
 

@@ -18,7 +18,8 @@ from geocore.data.tabletype import TableInfo, TableType
 from geocore.errors import UserError
 from geocore.pipeline.progress import Progress
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
-from geocore.pipeline.streamed import outputs_whole, row_spans, stream_table
+from geocore.pipeline.streamed import outputs_whole, parts_of, row_spans, stream_table
+from geocore.runs.digest import digest_file
 from geocore.runs.store import Store
 
 INFO = TableInfo(
@@ -146,6 +147,38 @@ def test_a_part_damaged_meanwhile_is_told_and_made_again(job: Job) -> None:
     assert isinstance(job.progress, Spoken)
     (line,) = job.progress.lines
     assert line.startswith("part part-00000.arrow of out-")
+
+
+@pytest.mark.parametrize("harm", ["none", "a bit", "half of it", "gone"])
+def test_what_others_wrote_is_read_once_and_made_again_if_it_is_damaged(
+    job: Job, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    whole = stream(job, Maker())
+    _, names = parts_of(job, "out", INFO, SPANS)
+    parts, maker = parts_of(job, "out", INFO, SPANS)[0], Maker()
+    for name, span in zip(names, SPANS, strict=True):
+        with parts.write(name) as path:
+            TableWriter(INFO).write_part(path, Maker()(*span))
+    part = parts.folder / "parts" / names[1]
+    data = part.read_bytes()
+    part.write_bytes(
+        {"a bit": data[:-1] + b"x", "half of it": data[: len(data) // 2]}.get(harm, data)
+    )
+    if harm == "gone":
+        part.unlink()
+    read: list[str] = []
+
+    def noting(path: Path) -> str:
+        read.append(path.name)
+        return digest_file(path)
+
+    for module in ("geocore.data.table", "geocore.runs.parts"):
+        monkeypatch.setattr(f"{module}.digest_file", noting)
+    assert stream_table(job, "out", INFO, SPANS, maker, "making", written=True) == whole
+    assert maker.asked == ([] if harm == "none" else [SPANS[1]])
+    if harm == "none":
+        assert [name for name in read if name.startswith("part-")] == names
+    Table.open(job.output("out"), verify=True)
 
 
 @pytest.mark.parametrize(

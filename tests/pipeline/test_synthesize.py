@@ -390,7 +390,7 @@ def test_the_open_flow(tmp_path: Path) -> None:
     )
     assert set(main["netlists"]["vectors"].values()) == {500}
     # What multiplies is held against its Verilog, in time-shared form or not.
-    assert main["netlists"]["vectors"].keys() == {"convolutions_0", "dense"}
+    assert main["netlists"]["vectors"].keys() == {"convolution_0", "dense"}
     simulated, times = main["simulation"], main["milliseconds"]
     assert times["batch_1"] == pytest.approx(simulated["latency"] * 5e-6)
     assert times["batch_10"] == pytest.approx(

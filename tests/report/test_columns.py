@@ -34,6 +34,18 @@ def test_parameters_gates_and_metrics_with_what_they_are_called() -> None:
     json.loads(canonical_json([column.to_json() for column in columns]))
 
 
+def test_a_metric_that_is_called_as_a_parameter_has_a_key_of_its_own() -> None:
+    pair = [
+        Snapshot(name, "run", params={"train.epochs": 9}, metrics={"train.epochs": epochs})
+        for name, epochs in (("a", 4.0), ("b", 7.0))
+    ]
+    columns = columns_of(compare(pair, everything=True))
+    assert [(column.key, column.name, column.values) for column in columns] == [
+        ("train.epochs", "train.epochs", (9, 9)),
+        ("metrics.train.epochs", "train.epochs", (4.0, 7.0)),
+    ]
+
+
 def test_the_network_stands_before_its_kernels() -> None:
     columns = columns_of(compare([run("a", 0.5), run("b", 0.25)]))
     assert [columns[place].name for place in in_order(columns)] == [

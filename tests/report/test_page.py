@@ -79,7 +79,10 @@ def test_it_is_one_file_that_fetches_nothing_and_runs_what_stands_in_it() -> Non
     assert page.handlers() == set()
     (policy,) = [str(a["content"]) for tag, a in page.tags if "http-equiv" in a]
     *rest, scripts = policy.split("; ")
-    assert rest == ["default-src 'none'", "img-src data: blob:", "style-src 'unsafe-inline'"]
+    assert rest == [
+        "default-src 'none'", "base-uri 'none'", "form-action 'none'",
+        "img-src data: blob:", "style-src 'unsafe-inline'",
+    ]  # fmt: skip
     digests = [hashlib.sha256(text.encode()).digest() for text in page.programs()]
     hashed = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
     assert scripts.split() == ["script-src", *hashed]

@@ -18,7 +18,8 @@ def test_a_policy_names_each_script_by_its_digest() -> None:
     scripts = [Script("a.js", "let a = 1;"), Script("b.js", "let b = 'é';")]
     told = [base64.b64encode(hashlib.sha256(s.text.encode()).digest()).decode() for s in scripts]
     assert policy(scripts) == (
-        "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
+        "default-src 'none'; base-uri 'none'; form-action 'none'; "
+        "img-src data: blob:; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{told[0]}' 'sha256-{told[1]}'"
     )
     assert "script-src" not in policy([])

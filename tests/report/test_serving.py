@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -285,6 +286,28 @@ def test_the_policy_is_widened_by_what_the_reload_needs() -> None:
     assert '!== "v1"' in made
     inline = with_reload(page.replace("img-src data:", "script-src 'unsafe-inline'"), "v1")
     assert "script-src 'unsafe-inline'; connect-src 'self'\">" in inline
+
+
+def test_no_address_is_not_all_addresses() -> None:
+    with pytest.raises(UserError, match="--host is empty; expected an address"):
+        PageServer("")
+
+
+def test_a_folder_that_goes_while_it_is_looked_through_ends_no_watch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "results/gone").mkdir(parents=True)
+    (tmp_path / "results/there").touch()
+    scan = os.scandir
+
+    def raced(path: Any) -> Any:
+        if Path(path).name == "gone":
+            Path(path).rmdir()
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", raced)
+    fingerprint([tmp_path])
+    assert not (tmp_path / "results/gone").exists()
 
 
 def test_a_fingerprint_follows_files_that_come_grow_and_go(tmp_path: Path) -> None:

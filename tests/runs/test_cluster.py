@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +48,13 @@ def _tasks() -> tuple[Task, ...]:
     def always_die(request: dict[str, Any]) -> dict[str, Any]:
         os._exit(1)
 
-    return square, die_once, mistaken, always_die
+    def talk(request: dict[str, Any]) -> dict[str, Any]:
+        return {"told": os.write(1, b"." * (2**18 - 1) + b"\n")}
+
+    return square, die_once, mistaken, always_die, talk
 
 
-square, die_once, mistaken, always_die = _tasks()
+square, die_once, mistaken, always_die, talk = _tasks()
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +112,11 @@ def test_what_a_task_tells_is_a_mistake_and_a_task_that_kills_is_told(local: Clu
         local.ask(always_die, {}, "it")
 
 
+def test_what_workers_print_makes_nobody_wait(local: Cluster) -> None:
+    """It is more than a pipe holds that nobody reads."""
+    assert local.ask(talk, {}, "talk") == {"told": 2**18}
+
+
 def test_whoever_left_is_told(local: Cluster) -> None:
     other = Cluster(local._process.address) if local._process is not None else local
     with other:
@@ -123,14 +133,55 @@ def test_a_scheduler_that_does_not_answer_is_told_once(monkeypatch: pytest.Monke
                 nowhere.client()
 
 
-def test_code_and_libraries_are_compared() -> None:
+def test_certificates_that_lack_are_told() -> None:
+    with (
+        Cluster("tls://127.0.0.1:9") as nowhere,
+        pytest.raises(UserError, match=r"no certificates are known; expected Dask's settings dis"),
+    ):
+        nowhere.client()
+
+
+def test_code_and_libraries_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     mine = made_by("ab")
+    monkeypatch.setattr(clusters, "_BEGAN", time.time() + 1)
     assert other_than(mine, "ab") is None
     told = other_than({**mine, "python": "2.7"}, "ab")
     assert told is not None and told.startswith("a Dask worker has python 3.")
     assert other_than(mine, "cd") == (
         "a Dask worker has code cd; expected ab, as here, so that results are the same"
     )
+
+
+def test_a_worker_of_code_that_was_changed_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digests are of files; what runs was read from them earlier."""
+    mine = made_by("ab")
+    monkeypatch.setattr(clusters, "_BEGAN", 0.0)
+    told = other_than(mine, "ab")
+    assert told is not None and told.startswith("a Dask worker began before geocore")
+
+
+def test_nobody_waits_for_a_queue_who_was_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread waits for a worker, for days if need be; another one leaves, after Ctrl-C say."""
+    monkeypatch.setattr(clusters, "_GLANCE", 0.1)
+    monkeypatch.setattr(clusters, "_WORKERS", 600.0)
+    waiting = threading.Event()
+
+    class Empty:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+        def close(self, **_: Any) -> None: ...
+        def wait_for_workers(self, count: int, timeout: float) -> None:
+            waiting.set()
+            time.sleep(timeout)
+            raise TimeoutError
+
+    monkeypatch.setattr("distributed.Client", Empty)
+    cluster = Cluster("tcp://127.0.0.1:9")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(cluster.client)
+        assert waiting.wait(60)
+        cluster.close()
+        with pytest.raises(RuntimeError, match="was left; expected it in use"):
+            asked.result(60)
 
 
 HOLDER = """

@@ -38,7 +38,22 @@ def test_place(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("text", "words"), [("", None), ("1", None), (" --nnodes 2 ", 2)])
 def test_words(monkeypatch: pytest.MonkeyPatch, text: str, words: int | None) -> None:
     monkeypatch.setenv("GEOCORE_TORCHRUN", text)
+    monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
     assert launch_words() == (words and ["--nnodes", str(words)])
+
+
+def test_what_torchrun_has_started_starts_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one process of a torchrun of one is alone, and was asked for all the same."""
+    monkeypatch.setenv("GEOCORE_TORCHRUN", "--nproc-per-node 1")
+    for name, value in {**STARTED, "RANK": "0", "WORLD_SIZE": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert place() is None and launch_words() is None
+
+
+def test_words_that_do_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEOCORE_TORCHRUN", "--rdzv-id 'x")
+    with pytest.raises(UserError, match=r"No closing quotation; expected words for torchrun"):
+        launch_words()
 
 
 @pytest.mark.parametrize("text", ["0", "two", "2.5"])
@@ -60,8 +75,11 @@ def launched(folder: Path, member: str, asked: str = "2") -> subprocess.Complete
     )  # fmt: skip
 
 
-def test_each_process_is_told_its_place(tmp_path: Path) -> None:
-    """All on this machine, and the store of torchrun on no other interface."""
+def test_each_process_is_told_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All on this machine, and the store of torchrun on no other interface; no folder is left."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
     member = """
 import os, sys
 from pathlib import Path
@@ -77,6 +95,7 @@ Path(f"place{here.rank}").write_text(str(sorted(places)))
     done = launched(tmp_path, member)
     assert done.returncode == 0, done.stderr
     assert [(tmp_path / f"place{rank}").read_text() for rank in (0, 1)] == ["['127.0.0.1']"] * 2
+    assert not list(scratch.iterdir())
 
 
 def test_the_exit_code_is_that_of_the_process_that_failed(tmp_path: Path) -> None:
@@ -109,6 +128,7 @@ time.sleep(60)
 
 
 def test_words_that_torchrun_does_not_know(tmp_path: Path) -> None:
-    done = launched(tmp_path, "", "--nproc-per-node 2 --so")
-    assert done.returncode == 1  # UserError, which the flow tells in a line
-    assert "UserError: GEOCORE_TORCHRUN is '--nproc-per-node 2 --so': " in done.stderr
+    for words in ("--nproc-per-node 2 --so", "--nproc-per-node 0"):
+        done = launched(tmp_path, "", words)
+        assert done.returncode == 1  # UserError, which the flow tells in a line
+        assert f"UserError: GEOCORE_TORCHRUN is '{words}': " in done.stderr

@@ -55,11 +55,10 @@ def use_network(root: Path, name: str, study: str | None = None, like: str | Non
     folder = root / (study_folder(root, study) if study else "")
     section = _section(root, name, like)
     params, wiring = folder / "params.yaml", folder / "dvc.yaml"
-    before = {path: path.read_text(encoding="utf-8") for path in (params, wiring)}
-    old = [f"model.{key}" for key in read_yaml(params).get("model") or {}]
     readers = [stage for stage in read_dvc(folder).values() if "model.name" in stage.params]
-    if not old or not readers:
+    if not read_yaml(params).get("model") or not readers:
         raise UserError("params.yaml: no stage here reads model; expected a pipeline that trains")
+    before = {path: path.read_text(encoding="utf-8") for path in (params, wiring)}
     wrong = set(faults(root))
     try:
         write_text(params, _with_section(before[params], section))
@@ -88,10 +87,13 @@ def _section(root: Path, name: str, like: str | None) -> Mapping[str, Any]:
 
 
 def _with_section(text: str, section: Mapping[str, Any]) -> str:
-    """The parameters with that ``model``, in the lines where one stood."""
+    """The parameters with that ``model``, in the lines where one stood.
+
+    Comments between its keys go with them; those that follow belong to what comes next.
+    """
     block = as_yaml({ModelParams.title: dict(section)})
     found, count = re.subn(
-        r"^model:[^\n]*\n(?:[ \t#][^\n]*\n|\n(?=[ \t]))*", block, text, flags=re.M
+        r"^model:[^\n]*\n(?:(?:(?:#[^\n]*)?\n)*[ \t][^\n]*(?:\n|\Z))*", block, text, flags=re.M
     )
     if count != 1:
         raise UserError("params.yaml: model is no block of lines; expected its keys below it")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from geocore.report.panels.fragment import Owner, fragment, owners
 from geocore.report.panels.graph import STATES, Drawing, draw, edges_of, in_order, state_of
+from geocore.report.seeds import is_seed
 from geocore.report.snapshot import Snapshot
 from geocore.report.words import figure, shown
 from geocore.runs.digest import digest_json
@@ -128,7 +129,7 @@ def _facts(snapshot: Snapshot, told: Mapping[str, Any]) -> list[tuple[str, str]]
     if libraries:
         facts.append(("libraries", ", ".join(sorted(libraries))))
     seeds = {leaf: v for stage in told.values() for leaf, v in _seeds(stage).items()}
-    seeds |= {leaf: v for leaf, v in snapshot.params.items() if leaf.split(".")[-1] == "seed"}
+    seeds |= {leaf: v for leaf, v in snapshot.params.items() if is_seed(leaf)}
     if seeds:
         facts.append(("seeds", _listed(seeds)))
     return facts

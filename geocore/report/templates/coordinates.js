@@ -9,9 +9,9 @@
   const TOP = 58, BOTTOM = 300, HEIGHT = 322, GAP = 128, SIDE = 66;
   const usable = [...page.data.main, ...columns.keys()].map((number) => columns[number])
     .filter((column, number, all) => column.section !== "gates" && scales.varies(column)
-      && all.findIndex((other) => other.name === column.name) === number);
-  const usual = usable.filter((column) => column.main).slice(0, 9).map((column) => column.name);
-  let axes = new Map(); // name -> what of it moves with the brush
+      && all.indexOf(column) === number);
+  const usual = usable.filter((column) => column.main).slice(0, 9).map((column) => column.key);
+  let axes = new Map(); // a column's key -> what of it moves with the brush
   let names = [];
 
   if (runs.length < 2 || usable.length < 2) return;
@@ -53,12 +53,12 @@
   }
 
   function drawAxis(svg, name, x) {
-    const column = columns.find((one) => one.name === name);
+    const column = columns.find((one) => one.key === name);
     const scale = scales.of(name);
     const axis = make(svg, "g", { class: "axis", "data-testid": `axis-${name}`, role: "group", "aria-label": `axis ${name}` });
     const [label, about] = scales.words(column);
     const head = make(axis, "text", { x, y: 18, "text-anchor": "middle", class: "name" }, short(label, 17));
-    make(head, "title", {}, column.name);
+    make(head, "title", {}, column.key);
     make(axis, "text", { x, y: 35, "text-anchor": "middle" }, short(about, 20));
     make(axis, "line", { x1: x, x2: x, y1: TOP, y2: BOTTOM });
     const sparse = scale.ticks.length > 12 ? Math.ceil(scale.ticks.length / 12) : 1;
@@ -157,8 +157,8 @@
   for (const column of usable) {
     const label = document.createElement("label"), box = document.createElement("input");
     box.type = "checkbox";
-    box.value = column.name;
-    label.append(box, ` ${column.name}`);
+    box.value = column.key;
+    label.append(box, ` ${column.key}`);
     choices.append(label);
     box.addEventListener("change", () => {
       const chosen = [...choices.querySelectorAll(":checked")].map((one) => one.value);
@@ -169,7 +169,7 @@
 
   page.listen(["axes"], (state) => {
     const chosen = state.axes || usual;
-    names = usable.map((column) => column.name).filter((name) => chosen.includes(name));
+    names = usable.map((column) => column.key).filter((name) => chosen.includes(name));
     for (const box of choices.querySelectorAll("input")) box.checked = names.includes(box.value);
     draw();
   });

@@ -19,7 +19,7 @@
 
   function asCsv() {
     const [number, shown] = seen();
-    const head = ["run", "kind", "commit", "baseline", ...shown.map((column) => column.name)];
+    const head = ["run", "kind", "commit", "baseline", ...shown.map((column) => column.key)];
     const lines = number.map((run) => [
       runs[run].name, runs[run].kind, runs[run].commit, run === page.state.base ? "baseline" : "",
       ...shown.map((column) => column.values[run]),

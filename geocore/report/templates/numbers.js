@@ -18,6 +18,12 @@ const numbers = (() => {
   return {
     isNumber,
     figure: (value) => (Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value) : general(value, 4)),
+    // A spread in two digits, and its mean in as many places, at least in four digits.
+    around(mean, spread) {
+      const digits = spread > 0 && mean !== 0 ? Math.floor(Math.log10(Math.abs(mean))) - Math.floor(Math.log10(spread)) + 2 : 4;
+      const text = Number.isInteger(mean) && Math.abs(mean) < 1e6 ? String(mean) : general(mean, Math.min(Math.max(digits, 4), 15));
+      return `${text} \u00b1 ${this.figure(+spread.toPrecision(2))}`;
+    },
     signed(delta) {
       if (delta === 0) return "\u00b10";
       return minus((delta > 0 ? "+" : "") + general(delta, 3));

@@ -30,7 +30,9 @@
   function show(state) {
     const name = figures.has(state.figure) ? state.figure : [...figures.keys()][0];
     const pictures = figures.get(name);
-    const there = [...pictures.keys()].sort((a, b) => a - b);
+    const there = [...pictures.keys()].filter((run) => page.shown[run]).sort((a, b) => a - b);
+    stage.hidden = there.length < 2; // of the runs that are left
+    if (stage.hidden) return void fill(choosers.figure, [...figures.keys()].map((one) => [one, one]), name);
     const left = there.includes(state.left) ? state.left : there[0];
     const right = there.includes(state.right) && state.right !== left ? state.right : there.find((run) => run !== left);
     fill(choosers.figure, [...figures.keys()].map((one) => [one, one]), name);
@@ -57,7 +59,7 @@
     choosers.left.addEventListener("change", () => page.change({ left: +choosers.left.value }));
     choosers.right.addEventListener("change", () => page.change({ right: +choosers.right.value }));
     slider.addEventListener("input", () => page.change({ wipe: +slider.value }));
-    page.listen(["figure", "left", "right"], show);
+    page.listen(["figure", "left", "right", "shown"], show);
     page.listen(["wipe"], (state) => showWipe(state.wipe));
   }
 

@@ -37,21 +37,21 @@ const scales = (() => {
     // A name in two lines: of its last word, and of what that is about.
     words(column) {
       if (column.about) return [column.label, column.about];
-      const dot = column.name.lastIndexOf(".");
-      return [column.name.slice(dot + 1), column.name.slice(0, Math.max(dot, 0))];
+      const dot = column.key.lastIndexOf(".");
+      return [column.key.slice(dot + 1), column.key.slice(0, Math.max(dot, 0))];
     },
     // Whether two runs stand at different places.
-    varies: (column) => new Set(scales.of(column.name).places.filter((place) => place !== null)).size > 1,
+    varies: (column) => new Set(scales.of(column.key).places.filter((place) => place !== null)).size > 1,
     isNumeric: (column) => {
       const there = column.values.filter((value) => value !== null);
       return there.length > 0 && there.every(numbers.isNumber);
     },
-    of(name) {
-      if (!made.has(name)) {
-        const column = page.data.columns.find((one) => one.name === name);
-        made.set(name, scales.isNumeric(column) ? ofNumbers(column) : ofWords(column));
+    of(key) {
+      if (!made.has(key)) {
+        const column = page.data.columns.find((one) => one.key === key);
+        made.set(key, scales.isNumeric(column) ? ofNumbers(column) : ofWords(column));
       }
-      return made.get(name);
+      return made.get(key);
     },
   };
 })();

@@ -14,22 +14,22 @@
   const usual = { across: params[0] || metrics[1], up: metrics.find((column) => column.main) || metrics[0] || params[1] };
 
   for (const [key, chooser] of Object.entries(choosers)) {
-    for (const column of usable) chooser.add(new Option(column.name, column.name));
+    for (const column of usable) chooser.add(new Option(column.key, column.key));
     chooser.addEventListener("change", () => page.change({ [key]: chooser.value }));
   }
 
   page.listen(["across", "up", "colours"], (state) => {
     const chosen = {};
     for (const [key, chooser] of Object.entries(choosers)) {
-      chosen[key] = usable.find((column) => column.name === state[key]) || usual[key];
-      chooser.value = chosen[key].name;
+      chosen[key] = usable.find((column) => column.key === state[key]) || usual[key];
+      chooser.value = chosen[key].key;
     }
     const traces = runs.map((run, number) => ({
       type: "scatter", mode: "markers", x: [chosen.across.values[number]], y: [chosen.up.values[number]],
       name: plots.text(run.name), meta: number, hoverinfo: "x+y+name",
       marker: { size: 11, color: theme.colour(`--s${number % 8}`), symbol: ["circle", "square", "diamond", "x"][Math.floor(number / 8) % 4] },
     }));
-    const log = (column) => ({ type: scales.of(column.name).log ? "log" : "linear" });
-    plot.draw(traces, plots.axis(chosen.across.name, log(chosen.across)), plots.axis(chosen.up.name, log(chosen.up)));
+    const log = (column) => ({ type: scales.of(column.key).log ? "log" : "linear" });
+    plot.draw(traces, plots.axis(chosen.across.key, log(chosen.across)), plots.axis(chosen.up.key, log(chosen.up)));
   });
 })();

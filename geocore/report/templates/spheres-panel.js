@@ -8,7 +8,7 @@
   if (!data.runs.length) return;
   const shared = typeof page === "undefined" ? null : page; // the page's own state, where there is one
   const { rgb, between, packed, MAGMA } = spheres;
-  const { numbers, per } = sphereCharts;
+  const { numbers } = sphereCharts;
   const UNKNOWN = 255;
 
   const of = (selector, root = panel) => root.querySelector(selector);

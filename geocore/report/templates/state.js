@@ -27,10 +27,10 @@ const page = (() => {
     for (const [key, text] of new URLSearchParams(address)) {
       if (key === "brush") {
         const [, name, low, high] = /^(.*)~([\d.]+)~([\d.]+)$/s.exec(text) || [];
-        const fits = data.columns.some((column) => column.name === name);
+        const fits = data.columns.some((column) => column.key === name);
         if (fits && +low <= +high) found.brushes[name] = [+low, +high];
       } else if (key === "axis") {
-        if (data.columns.some((column) => column.name === text)) (found.axes ||= []).push(text);
+        if (data.columns.some((column) => column.key === text)) (found.axes ||= []).push(text);
       } else if (Object.hasOwn(isNumbered, key)) {
         if (isNumbered[key](+text)) found[key] = +text;
       } else if (key === "all" || key === "log") {

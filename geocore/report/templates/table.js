@@ -47,16 +47,20 @@
     for (const radio of radios) radio.checked = +radio.value === base;
   }
 
-  // The mean of the group less that of the baseline's own; the spreads add up as variances do.
+  // The mean of the group less that of the baseline's own, both of the runs that are shown; the
+  // spreads add up as variances do.
   function showGroups(base) {
     const own = groups.find((runs) => runs.includes(base)) || [base];
+    const others = own.filter((run) => page.shown[run]);
     overSeeds.forEach((row, place) => {
       const runs = groups[place].filter((run) => page.shown[run]);
       row.hidden = runs.length < 2;
+      const all = groups[place].length;
+      row.querySelector(".of-seeds").textContent = runs.length < all ? `${runs.length} of ${all} seeds` : `${all} seeds`;
       for (const cell of row.querySelectorAll("td[data-column]")) {
         const column = columns[+cell.dataset.column];
         const mine = runs.map((run) => column.values[run]).filter(numbers.isNumber);
-        const theirs = own.map((run) => column.values[run]).filter(numbers.isNumber);
+        const theirs = (others.length ? others : own).map((run) => column.values[run]).filter(numbers.isNumber);
         const figure = cell.querySelector(".figure"), delta = cell.querySelector(".delta");
         if (!figure) continue; // a parameter that they share
         if (mine.length < 2) {
@@ -65,7 +69,7 @@
           continue;
         }
         const [mean, spread] = numbers.mean(mine);
-        figure.textContent = `${numbers.figure(mean)} \u00b1 ${numbers.figure(+spread.toPrecision(2))}`;
+        figure.textContent = numbers.around(mean, spread);
         if (groups[place] === own || !theirs.length) say(delta, "", "");
         else {
           const [from, around] = numbers.mean(theirs);
@@ -97,7 +101,7 @@
     const down = sort.startsWith("-") ? -1 : 1;
     const order = rows.map((_, run) => run);
     if (column) {
-      const places = scales.of(column.name).places;
+      const places = scales.of(column.key).places;
       const at = (run) => places[run] ?? Infinity * down;
       order.sort((a, b) => (at(a) === at(b) ? a - b : down * (at(a) - at(b))));
     }

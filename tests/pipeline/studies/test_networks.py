@@ -10,7 +10,7 @@ import pytest
 from geocore.config.load import read_sections
 from geocore.config.model import ModelParams
 from geocore.errors import UserError
-from geocore.pipeline.studies.networks import STARTING, use_network
+from geocore.pipeline.studies.networks import STARTING, _with_section, use_network
 from geocore.pipeline.wiring import faults
 
 ROOT = Path(__file__).parents[3]
@@ -53,6 +53,14 @@ def test_the_wiring_holds_with_another_network_and_the_way_back_is_exact(project
     assert set(faults(project)) == wrong
     use_network(project, "healpix_encoder")
     assert texts(project) == before
+
+
+@pytest.mark.parametrize("end", ["# of what follows\ntrain:\n  lr: 1\n", ""])
+def test_what_follows_the_section_stays(end: str) -> None:
+    text = f"data: 1\nmodel:\n  name: cnn\n\n# between\n  strides: [2, 2]\n{end}"
+    assert _with_section(text, {"name": "swin"}) == f"data: 1\nmodel:\n  name: swin\n{end}"
+    if not end:  # nor must the last line have an end
+        assert _with_section(text[:-1], {"name": "swin"}) == "data: 1\nmodel:\n  name: swin\n"
 
 
 def test_the_settings_of_a_study(project: Path) -> None:

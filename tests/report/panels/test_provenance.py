@@ -25,7 +25,7 @@ def run(name: str = "main", **changes: Any) -> Snapshot:
     told: dict[str, Any] = {
         "commit": "a" * 40, "dirty": True, "record": {"stages": STAGES},
         "data": {"data/raw": "1" * 32}, "code": {"geocore/a.py": "2" * 40},
-        "params": {"train.seed": 3, "train.lr": 0.1},
+        "params": {"train.seed": 3, "train.lr": 0.1, "ensemble.first_seed": 7},
     }  # fmt: skip
     return snapshot(name, **{**told, **changes})
 
@@ -37,7 +37,7 @@ def test_it_tells_commit_machine_costs_and_cache_hits() -> None:
     for words in (
         "a" * 40 + ", with changes that were not committed", "d" * 12,
         "environment lock" + "e" * 12,
-        "platformLinux", "torch 2.1", "data.seed 0, train.seed 3",
+        "platformLinux", "torch 2.1", "data.seed 0, ensemble.first_seed 7, train.seed 3",
         "3 stages, 3 min 40 s, 4 of 6 pieces found in the store",
         "train run-t computed 3 / 2 3 min 20 s 100 MiB cpu, 2 threads train.seed 3 fetch ccccc",
         "fetch run-f found in the store 1 / 0 10.0 s", "evaluate run-e failed out of memory 0 / 0",

@@ -6,10 +6,8 @@ from pathlib import Path
 
 from geocore.report.comparison import compare
 from geocore.report.page import comparison_page
-from tests.browser.conftest import Opener, browser, view
+from tests.browser.conftest import Opener
 from tests.report.panels.test_hiding import run
-
-__all__ = ["browser", "view"]  # fixtures
 
 SEEN = """(selector) =>
   [...document.querySelectorAll(selector)].filter((element) => element.checkVisibility()).length"""
