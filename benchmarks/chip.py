@@ -31,8 +31,9 @@ from geocore.edge.nodes import IMAGES, Convolution, Dense, MaxPool, Node
 from geocore.edge.place_route import place_and_route
 from geocore.edge.reference import reference_integers
 from geocore.edge.simulation import build_simulator
-from geocore.edge.synthesis import Netlist, Resources, synthesise, without_nodes
-from geocore.edge.verilog import Design, write_verilog
+from geocore.edge.sources import Sources
+from geocore.edge.synthesis import Netlist, Resources, synthesise
+from geocore.edge.verilog import write_verilog
 
 # 6-bit weights, half of them zero, by hls4ml's tutorial: Vivado 2020.1, U250, 5 ns.
 PUBLISHED = Resources(lut=118_931, lut_memory=0, ff=30_702, dsp=353, bram=34)
@@ -74,16 +75,17 @@ def drawn_network(bits: int, seed: int) -> QuantisedModel:
     return QuantisedModel((32, 32, 3), FixedPoint(8, 8, signed=False), tuple(nodes))
 
 
-def kept_netlist(design: Design, module: str, folder: Path) -> Netlist:
+def kept_netlist(sources: Sources, folder: Path) -> Netlist:
     """Of a module, from the folder if its files are those of last time."""
-    text = json.dumps(design.part(module), sort_keys=True)
+    module = sources.module
+    text = json.dumps(sources.files, sort_keys=True)
     place = folder / f"{module}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     about = place / "netlist.json"
     if about.exists():
         found = json.loads(about.read_text(encoding="utf-8"))
         verilog = (place / "netlist.v").read_text(encoding="utf-8")
         return Netlist(module, verilog, Resources(**found["resources"]), found["tool"])
-    netlist = synthesise(design, module, place)
+    netlist = synthesise(sources, place)
     resources = dataclasses.asdict(netlist.resources)
     about.write_text(json.dumps({"resources": resources, "tool": netlist.tool}), encoding="utf-8")
     return netlist
@@ -124,15 +126,15 @@ def main() -> None:
     table = Table("module", "LUT", "FF", "DSP", "BRAM36", "kernel's cycles", "netlist = Verilog")
     total = Resources(0, 0, 0, 0, 0.0)
     tool = ""
-    for node, module in [*design.modules.items(), ("joined", design.top)]:
-        part = without_nodes(design) if node == "joined" else design
-        netlist = kept_netlist(part, module, chosen.folder)
+    parts = {node: design.part(module) for node, module in design.modules.items()}
+    for node, sources in [*parts.items(), ("joined", design.joints())]:
+        netlist = kept_netlist(sources, chosen.folder)
         total, tool = total + netlist.resources, netlist.tool
         kernel = design.kernels.get(node)
         same = ""
         if chosen.vectors and node != "joined":
             folder = chosen.folder / f"equivalence_{node}"
-            held = equivalent(design, module, netlist, folder, vectors=chosen.vectors)
+            held = equivalent(sources, netlist, folder, vectors=chosen.vectors)
             same = f"{held.vectors:,} cycles"
         row(table, node, netlist.resources, str(kernel.latency) if kernel else "", same)
     table.add_section()
@@ -160,7 +162,7 @@ def main() -> None:
     console.print(table)
     if chosen.route:
         node = model.weighted[0].name
-        routed = place_and_route(design, design.modules[node], chosen.folder / "routed")
+        routed = place_and_route(parts[node], chosen.folder / "routed")
         console.print(
             f"{node} routed on {routed.family}, which is no UltraScale+: "
             f"{routed.frequency_mhz:.0f} MHz, {routed.cells:,} cells ({routed.tool})"

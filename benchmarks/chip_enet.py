@@ -23,7 +23,6 @@ import argparse
 import dataclasses
 import json
 import os
-import re
 import time
 from pathlib import Path
 
@@ -45,6 +44,7 @@ from geocore.edge.quantised import QuantisedNetwork
 from geocore.edge.queues import size_queues
 from geocore.edge.reference import reference_integers
 from geocore.edge.simulation import build_simulator
+from geocore.edge.sources import Sources
 from geocore.edge.synthesis import Resources, synthesise
 from geocore.edge.tracing import trace
 from geocore.edge.verilog import Design, Layout, write_verilog
@@ -54,7 +54,6 @@ from geocore.train.feed import tensor_feed
 SHAPE = (152, 240, 3)
 CLOCK_NS = 7.0
 PUBLISHED = ("published", "700,000", "", "4.9", "< 30", "", "< 30", "< 30", "< 30")
-_HEAD = re.compile(r"module \w+ \(.*?\);\n", re.DOTALL)
 
 
 def main() -> None:
@@ -164,36 +163,23 @@ def synthesised(
     """What each node's module takes by its node's name, and what joins them."""
     folder.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    boxes = {
-        f"{module}.v": "(* blackbox *)\n" + head(design.files[f"{module}.v"]) + "endmodule\n"
-        for module in design.modules.values()
-    }
-    joints = kept(
-        dataclasses.replace(design, files=design.files | boxes, modules={}), design.top, folder
-    )
+    joints = kept(design.joints(), folder)
     adders = {node: kernel.adders for node, kernel in design.kernels.items()}
     largest_first = sorted(design.modules, key=lambda node: -adders.get(node, 0))
-    nodes = {node: kept(design, design.modules[node], folder) for node in largest_first}
+    nodes = {node: kept(design.part(design.modules[node]), folder) for node in largest_first}
     console.print(f"synthesised in {time.perf_counter() - began:.0f} s")
     return nodes, joints
 
 
-def head(text: str) -> str:
-    found = _HEAD.search(text)
-    if found is None:
-        raise SystemExit("a module without a head")
-    return found.group()
-
-
-def kept(design: Design, module: str, folder: Path) -> Resources:
+def kept(sources: Sources, folder: Path) -> Resources:
     """What a module takes; a file of the folder holds it once it is known, under any name."""
     part = {
-        name.replace(module, "module"): text.replace(module, "module")
-        for name, text in design.part(module).items()
+        name.replace(sources.module, "module"): text.replace(sources.module, "module")
+        for name, text in sources.files.items()
     }
     about = folder / f"{digest_json(part)}.json"
     if not about.exists():
-        found = synthesise(design, module, folder / module).resources
+        found = synthesise(sources, folder / sources.module).resources
         about.write_text(json.dumps(dataclasses.asdict(found)))
     return Resources(**json.loads(about.read_text()))
 

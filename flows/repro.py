@@ -99,7 +99,8 @@ def _report(
     else:
         told += [f"last good: run {before.name}"]
         page = geocore_home(project) / "comparisons" / f"{run.id}.html"
-        write_text(page, comparison_page(compare([before, now]), [before, now]))
+        pair = [before, now]
+        write_text(page, comparison_page(compare(pair, everything=True), pair))
         run.note(compared_with=before.name, comparison=str(page))
         create_link_artifact(
             key="comparison",

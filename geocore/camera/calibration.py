@@ -21,6 +21,7 @@ from geocore.camera.lens import RadialCamera
 from geocore.camera.polynomial import RadialPolynomial
 from geocore.camera.pose import Pose
 from geocore.camera.record import MODELS, camera_from_dict, camera_to_dict
+from geocore.config.foreign_json import parse_json
 from geocore.errors import UserError
 from geocore.runs.atomic import write_json
 
@@ -50,13 +51,11 @@ def read_calibration(path: Path, image_size: tuple[int, int] | None = None) -> C
     another size than the calibration's.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; expected a calibration") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as JSON ({error})") from None
-    except RecursionError:
-        raise UserError(f"{path}: nested too deeply; expected a calibration") from None
     try:
         camera = _camera(_Section.of(content, "intrinsic"))
         pose = _pose(_Section.of(content, "extrinsic"))

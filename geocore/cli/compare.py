@@ -34,8 +34,9 @@ def compare(
         list[str] | None,
         typer.Argument(
             autocompletion=complete_name,
-            help="Git revisions, experiments, runs or `workspace`; the first is the baseline. "
-            "One alone is held against the workspace, none means HEAD.",
+            help="Git revisions, experiments, runs, `workspace` or studies (`studies/NAME`, "
+            "`REVISION:studies/NAME`); the first is the baseline. "
+            "One alone is held against the workspace, a study against HEAD, none means HEAD.",
             show_default=False,
         ),
     ] = None,
@@ -59,12 +60,8 @@ def compare(
     from geocore.cli.target import check_target, is_stdout, write_target
     from geocore.errors import UserError
     from geocore.report.comparison import compare as comparison_of
-    from geocore.report.workspace import WORKSPACE
     from geocore.runs.home import project_root
 
-    asked = list(names or ["HEAD"])
-    if len(asked) == 1:
-        asked = ["HEAD" if asked == [WORKSPACE] else asked[0], WORKSPACE]
     target = None if output is None else _file(output)
     with mistakes():
         if served and (target is not None or as_json):
@@ -74,6 +71,7 @@ def compare(
         if target is not None:
             check_target(target, as_json=as_json)
         root = project_root()
+        asked = _asked(root, names or ["HEAD"])
         if served:
             serve(asked, lambda: _page(_read(root, asked)), root, host=host, port=port)
             return
@@ -88,6 +86,22 @@ def compare(
                 return  # tables behind it would spoil the page
     document = {"snapshots": [_about(s) for s in snapshots], **comparison.to_json()}
     emit(document, as_json, lambda: _show(comparison, snapshots))
+
+
+def _asked(root: Path, names: Sequence[str]) -> list[str]:
+    """One alone beside what lies here now, what lies here beside HEAD."""
+    from geocore.report.pipeline_of import study_of
+    from geocore.report.workspace import WORKSPACE
+
+    if len(names) > 1:
+        return list(names)
+    (name,) = names
+    if name == WORKSPACE:
+        return ["HEAD", WORKSPACE]
+    study = study_of(name)
+    if study and (root / study / "dvc.yaml").is_file():
+        return [f"HEAD:{study}", name]
+    return [name, WORKSPACE]
 
 
 def _read(root: Path, names: Sequence[str]) -> list[Snapshot]:

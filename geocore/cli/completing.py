@@ -49,14 +49,7 @@ def complete_flow(incomplete: str) -> list[str]:
 
 def complete_study(incomplete: str) -> list[str]:
     """The studies, those below others by their path."""
-
-    def known(root: Path) -> Iterable[str]:
-        # As geocore.pipeline.inputs.study_files, which imports pydantic.
-        above = root / "studies"
-        found = (file.parent.relative_to(above) for file in above.rglob("dvc.yaml"))
-        return sorted(f.as_posix() for f in found if not any(p.startswith(".") for p in f.parts))
-
-    return _offered(incomplete, known)
+    return _offered(incomplete, _studies)
 
 
 def complete_preset(incomplete: str) -> list[str]:
@@ -70,14 +63,15 @@ def complete_run(incomplete: str) -> list[str]:
 
 
 def complete_name(incomplete: str) -> list[str]:
-    """What ``geocore compare`` takes: the workspace, revisions, experiments, runs."""
+    """What ``geocore compare`` takes: the workspace, revisions, experiments, studies, runs."""
 
     def known(root: Path) -> Iterable[str]:
         from geocore.report.repository import Repository
 
         repository = Repository(root)
         experiments = [found.name for found in repository.experiments()]
-        return ["workspace", "HEAD", *repository.names(), *experiments, *_runs(root)]
+        studies = [f"studies/{name}" for name in _studies(root)]
+        return ["workspace", "HEAD", *repository.names(), *experiments, *studies, *_runs(root)]
 
     return _offered(incomplete, known)
 
@@ -91,6 +85,13 @@ def _offered(incomplete: str, known: Callable[[Path], Iterable[str]]) -> list[st
     except (OSError, UserError, ValueError):
         return []
     return [name for name in names if name.startswith(incomplete) and _PLAIN.fullmatch(name)]
+
+
+def _studies(root: Path) -> list[str]:
+    # As geocore.pipeline.inputs.study_files, which imports pydantic.
+    above = root / "studies"
+    found = (file.parent.relative_to(above) for file in above.rglob("dvc.yaml"))
+    return sorted(f.as_posix() for f in found if not any(p.startswith(".") for p in f.parts))
 
 
 def _runs(root: Path) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["DEFAULT_PORT", "Host", "Port", "Serve", "serve", "watched"]
+__all__ = ["DEFAULT_PORT", "Host", "Port", "Serve", "serve"]
 
 DEFAULT_PORT = 8090
 
@@ -35,18 +35,19 @@ def serve(
 ) -> None:
     """Serve what ``render`` gives until Ctrl-C; print where, and each time that it changed.
 
-    ``names`` are what is compared, in words for the terminal. ``render`` is called at once and
-    again when the ledger or the results below ``root`` change. Raises ``UserError`` for what
-    ``render`` finds wrong the first time, and where nothing can listen at ``host:port``.
+    ``names`` are what is compared. ``render`` is called at once, and again when a file below
+    ``root`` changes that its page is made of. Raises ``UserError`` for what ``render`` finds wrong
+    the first time, and where nothing can listen at ``host:port``.
     """
     from geocore.report.live_page import LivePage
     from geocore.report.serving import PageServer, is_loopback
+    from geocore.report.watched import watched
     from geocore.report.words import plain
 
     with PageServer(host, port) as server:  # first: a port that is taken is told at once
         page = LivePage(
             render,
-            watched(root),
+            watched(root, names),
             on_trouble=lambda line: _say(f"the page stays as it was: {plain(line)}"),
             on_change=lambda: _say("the runs have changed: the page is new"),
         )
@@ -55,14 +56,6 @@ def serve(
         _say(f"{plain(', '.join(names))}: {server.url}  (Ctrl-C ends it)")
         server.serve(page)
     _say("ended")
-
-
-def watched(root: Path) -> list[Path]:
-    """What a page of the project is made from and changes while runs go on."""
-    from geocore.runs.home import ledger_folder
-
-    files = ("params.yaml", "dvc.yaml", "dvc.lock", ".git/HEAD", ".git/logs/HEAD")
-    return [ledger_folder(root), root / "results", *(root / file for file in files)]
 
 
 def _say(line: str) -> None:

@@ -32,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from geocore.config.foreign_json import parse_json
 from geocore.data.tablepart import (
     METADATA_KEY,
     OPTIONAL,
@@ -176,7 +177,7 @@ class Table:
         """
         where = f"{folder}/table.json"
         try:
-            sealed = json.loads((folder / "table.json").read_text(encoding="utf-8"))
+            sealed = parse_json((folder / "table.json").read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"{folder}: no table.json there; expected a finished table") from None
         except ValueError:

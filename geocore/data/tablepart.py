@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from geocore.config.foreign_json import parse_json
 from geocore.data.tabletype import TableInfo
-from geocore.errors import UserError
+from geocore.errors import UserError, refused_by_system
 from geocore.runs.digest import digest_file
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 METADATA_KEY = b"geocore"
+_PART = {"name": str, "rows": int, "bytes": int, "digest": str}
 OPTIONAL = ("rotation", "valid", "depth", "view")
 Layout = Mapping[str, tuple[np.dtype[Any], int]]
 
@@ -68,8 +70,8 @@ def listed_parts(sealed: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
     for part in parts:
         if not (
             isinstance(part, dict)
-            and {"name", "rows", "bytes", "digest"} <= part.keys()
-            and Path(str(part["name"])).name == part["name"]  # a table lies within its folder
+            and all(type(part.get(name)) is kind for name, kind in _PART.items())
+            and Path(part["name"]).name == part["name"]  # a table lies within its folder
         ):
             found = json.dumps(part)[:80]
             raise UserError(f"{where}: a part is {found}; expected name, rows, bytes and digest")
@@ -101,13 +103,20 @@ def open_part(
         batch = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
         batch.validate()
         _ = [(field.name, str(field.type)) for field in batch.schema]  # damaged, they are no UTF-8
-    except (pa.ArrowException, OSError, ValueError):
-        raise UserError(f"{path}: no whole Arrow file; expected an Arrow IPC part") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _refusal(path, error) from None
     raw = (batch.schema.metadata or {}).get(METADATA_KEY, b"null")
     if TableInfo.from_json(_loads(raw), str(path)) != info:
         raise UserError(f"{path}: its metadata is not that of table.json; expected the same table")
     _check_columns(path, batch, about["rows"], layout)
     return batch
+
+
+def _refusal(path: Path, error: Exception) -> UserError:
+    # Of memory that could not be mapped Arrow raises an OSError that has the words alone.
+    found = error if isinstance(error, MemoryError) else RuntimeError(str(error))
+    told = refused_by_system(found, str(path))
+    return told or UserError(f"{path}: no whole Arrow file; expected an Arrow IPC part")
 
 
 def _check_columns(
@@ -137,6 +146,6 @@ def _check_columns(
 
 def _loads(raw: bytes) -> Any:
     try:
-        return json.loads(raw)
+        return parse_json(raw)
     except ValueError:
         return None

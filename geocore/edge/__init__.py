@@ -14,7 +14,6 @@ __getattr__, __dir__, __all__ = attach(
         "qonnx_file": ["write_qonnx"],
         "firmware": ["FirmwareOptions", "write_firmware"],
         "compiled": ["CompiledFirmware", "compile_firmware"],
-        "tools": ["require_tools"],
         "verilog": ["write_verilog"],
         "simulation": ["build_simulator"],
     },

@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from geocore.config.foreign_json import parse_json
 from geocore.edge.fixedpoint import FixedPoint
 from geocore.edge.nodes import (
     IMAGES,
@@ -36,6 +37,8 @@ _KINDS = {
     "upsample": Upsample, "add": Add, "concatenate": Concatenate,
 }  # fmt: skip
 _TENSORS = ("weight", "bias")
+# Of a node's fields by their types: a grid, and whether there may be none.
+_GRIDS = {"FixedPoint": (True, False), "FixedPoint | None": (True, True)}
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ class QuantisedModel:
     def join(cls, about: str, tensors: Mapping[str, Tensor]) -> QuantisedModel:
         """The inverse of ``about`` and ``tensors``. Raises ``ValueError`` for anything else."""
         try:
-            value: dict[str, Any] = json.loads(about)
+            value: dict[str, Any] = parse_json(about)
             if value["version"] != _VERSION:
                 raise ValueError(
                     f"about is of version {value['version']}; expected {_VERSION}: write it again"
@@ -140,16 +143,22 @@ class QuantisedModel:
 
     @classmethod
     def read(cls, path: Path, prefix: str = "") -> QuantisedModel:
-        """The model in a safetensors file: tensors below ``prefix``, the rest in its metadata."""
-        with safe_open(path, "pt") as file:
-            about = (file.metadata() or {}).get("quantised")
-            if about is None:
-                raise ValueError(f"{path}: its metadata has no 'quantised'; expected a description")
-            tensors = {
-                name.removeprefix(prefix): file.get_tensor(name)
-                for name in file.keys()  # noqa: SIM118  no mapping, it has keys alone
-                if name.startswith(prefix)
-            }
+        """The model in a safetensors file: tensors below ``prefix``, the rest in its metadata.
+
+        Raises ``ValueError`` for a file that is broken, or holds anything else.
+        """
+        try:
+            with safe_open(path, "pt") as file:
+                about = (file.metadata() or {}).get("quantised")
+                tensors = {
+                    name.removeprefix(prefix): file.get_tensor(name)
+                    for name in file.keys()  # noqa: SIM118  no mapping, it has keys alone
+                    if name.startswith(prefix)
+                }
+        except SafetensorError as error:
+            raise ValueError(f"{path}: broken ({error}); expected a model's file") from error
+        if about is None:
+            raise ValueError(f"{path}: its metadata has no 'quantised'; expected a description")
         return cls.join(about, tensors)
 
 
@@ -177,7 +186,8 @@ def _read(entry: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Node:
             values[field.name] = tensors[f"{entry['name']}.{field.name}"].long()
             continue
         value = entry[field.name]
-        if isinstance(value, dict):
+        grid, may_lack = _GRIDS.get(str(field.type), (False, False))
+        if grid and not (may_lack and value is None):
             value = _grid(f"{field.name} of {entry['name']}", value)
         values[field.name] = tuple(value) if isinstance(value, list) else value
     made: Node = kind(**values)
@@ -186,10 +196,10 @@ def _read(entry: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Node:
 
 def _grid(what: str, value: Any) -> FixedPoint:
     """A file's grid. Raises ``ValueError`` for parts that are not of their types."""
-    grid = FixedPoint(**value)
+    expected = "expected whole bits and fraction, signed true or false"
+    if not isinstance(value, dict) or value.keys() != {"bits", "fraction", "signed"}:
+        raise ValueError(f"{what} is {value!r}; {expected}")
     whole = is_whole(value["bits"], 1) and isinstance(value["fraction"], int)
     if not whole or not isinstance(value["signed"], bool):
-        raise ValueError(
-            f"{what} is {value}; expected whole bits and fraction, signed true or false"
-        )
-    return grid
+        raise ValueError(f"{what} is {value}; {expected}")
+    return FixedPoint(**value)

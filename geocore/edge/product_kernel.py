@@ -14,26 +14,7 @@ from geocore.edge.fixedpoint import FixedPoint
 from geocore.edge.kernels import Kernel
 from geocore.edge.nodes import Weighted
 
-__all__ = ["PLAIN_PRODUCT", "product_kernel"]
-
-# In the place of ``rtl/geocore_product.v``: dense nodes that share multipliers take it as well.
-PLAIN_PRODUCT = """// x times w, of X_BITS (X_SIGNED or not) and of W_BITS, signed. No clock.
-`default_nettype none
-module geocore_product #(
-    parameter X_BITS = 8,
-    parameter X_SIGNED = 0,
-    parameter W_BITS = 8
-) (
-    input wire [X_BITS-1:0] x,
-    input wire signed [W_BITS-1:0] w,
-    output wire signed [X_BITS+W_BITS-1:0] product
-);
-    wire sign = X_SIGNED ? x[X_BITS-1] : 1'b0;
-    wire signed [X_BITS:0] number = {sign, x};
-    assign product = number * w;
-endmodule
-`default_nettype wire
-"""
+__all__ = ["product_kernel"]
 
 
 def product_kernel(name: str, node: Weighted, weight: Tensor) -> Kernel:
@@ -41,10 +22,10 @@ def product_kernel(name: str, node: Weighted, weight: Tensor) -> Kernel:
 
     All outputs come ``latency`` cycles behind their inputs: one for the products, one for each row
     of adders of the output that has most. Every output is a module of its own, ``NAME_outputN``,
-    which synthesis keeps apart: thousands of products in one piece take it hours. What two outputs
-    might share is so counted twice; of products with different weights that is next to nothing.
-    ``registers`` are the bits of all registers, ``adders`` 0: nothing is
-    estimated. Equal arguments give equal files.
+    held ``apart``: thousands of products in one piece take synthesis hours. What two outputs might
+    share is so counted twice; of products with different weights that is next to nothing.
+    ``registers`` are the bits of all registers, ``adders`` 0: nothing is estimated. Equal arguments
+    give equal files.
     """
     given, grid = node.input, node.accumulator
     rows = [_leaves(row) for row in weight.tolist()]
@@ -58,7 +39,10 @@ def product_kernel(name: str, node: Weighted, weight: Tensor) -> Kernel:
         files[f"{module}.v"], bits = _output(module, row, bias, weight.shape[1], node, latency)
         registers += bits
     files[f"{name}.v"] = _whole(name, weight.shape, given, grid)
-    return Kernel(name, files, {}, given, grid, latency, adders=0.0, registers=registers)
+    apart = tuple(f"{name}_output{n}" for n in range(len(rows)))
+    return Kernel(
+        name, files, {}, given, grid, latency, adders=0.0, registers=registers, apart=apart
+    )
 
 
 def _leaves(row: list[int]) -> list[tuple[int, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from geocore.edge.fixedpoint import FixedPoint
+from geocore.edge.synthesis import Netlist, cell_models
 from geocore.edge.verilator import compile_verilog
 from geocore.edge.verilog import Design
 from geocore.errors import UserError
@@ -120,13 +122,17 @@ class Simulator:
             raise RuntimeError(f"simulation: exit code {done.returncode}: {said}")
 
 
-def build_simulator(design: Design, folder: Path) -> Simulator:
+def build_simulator(design: Design, folder: Path, netlists: Iterable[Netlist] = ()) -> Simulator:
     """Write the design into ``folder``, and compile it by Verilator.
 
-    Raises ``UserError`` where a tool is missing or the Verilog is refused, with the first line that
-    says why.
+    ``netlists`` take their modules' places; the primitives' models are yosys' own. Raises
+    ``UserError`` where a tool is missing or the Verilog is refused, with the first line that says
+    why.
     """
-    return Simulator(compile_verilog(design.files, design.top, "harness.cpp", folder), design)
+    files = dict(design.files)
+    for netlist in netlists:
+        files |= cell_models() | {f"{netlist.module}.v": netlist.verilog}
+    return Simulator(compile_verilog(files, design.top, "harness.cpp", folder), design)
 
 
 def _words(numbers: npt.NDArray[np.int64], grid: FixedPoint) -> npt.NDArray[np.uint32]:

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from importlib import metadata, resources, util
 from pathlib import Path
 
+from geocore.edge.sources import Sources
 from geocore.edge.ultrascale import RENAMED, for_ultrascale
-from geocore.edge.verilog import Design
 from geocore.errors import UserError
 
 __all__ = [
@@ -28,8 +28,6 @@ __all__ = [
     "cell_models",
     "run_yosys",
     "synthesise",
-    "with_netlists",
-    "without_nodes",
 ]
 
 # LUTs that a primitive of distributed memory takes: a SLICEM has eight (Xilinx UG574).
@@ -95,24 +93,25 @@ class Netlist:
     tool: str
 
 
-def synthesise(design: Design, module: str, folder: Path, *, dsp: bool = False) -> Netlist:
-    """Synthesise ``module`` of the design, with all that it holds, in ``folder``.
+def synthesise(sources: Sources, folder: Path, *, dsp: bool = False) -> Netlist:
+    """Synthesise a module with all that it holds, in ``folder``.
 
     Without ``dsp`` products are made of LUTs. Equal arguments and versions give an equal netlist.
     Raises ``UserError`` where yosys is not installed or refuses the Verilog, with its first line.
     """
     script = (
-        f"synth_xilinx -family xcup -flatten -noiopad {'' if dsp else '-nodsp'} -top {module}\n"
+        f"synth_xilinx -family xcup -flatten -noiopad {'' if dsp else '-nodsp'} "
+        f"-top {sources.module}\n"
         f"{RENAMED}"
         "tee -q -o cells.json stat -json\n"
         # Bit by bit, without wires that only name others, with short names: a simulator's build
         # takes a third of the time.
         "splitnets\nclean -purge\nrename -hide\nwrite_verilog -noattr netlist.v\n"
     )
-    tool = run_yosys(for_ultrascale(design.part(module)), script, folder, module)
+    tool = run_yosys(for_ultrascale(sources.files), script, folder, sources.module)
     cells = json.loads((folder / "cells.json").read_text(encoding="utf-8"))
     return Netlist(
-        module,
+        sources.module,
         (folder / "netlist.v").read_text(encoding="utf-8"),
         Resources.counted(cells["design"]["num_cells_by_type"]),
         tool,
@@ -152,25 +151,3 @@ def cell_models() -> dict[str, str]:
     """The models of the chip's primitives that yosys has, by file name."""
     cells = resources.files(_PACKAGE) / "share" / "xilinx" / _CELLS
     return {_CELLS: cells.read_text(encoding="utf-8")}
-
-
-def without_nodes(design: Design) -> Design:
-    """The design with its nodes' modules empty: what ``top`` takes then is queues and forks.
-
-    Together with each node's module that is the whole, in parts that yosys takes minutes for.
-    """
-    files = dict(design.files)
-    for module in design.modules.values():
-        text = files[f"{module}.v"]
-        files[f"{module}.v"] = f"(* blackbox *)\n{text[: text.index(');') + 2]}\nendmodule\n"
-    return dataclasses.replace(design, files=files)
-
-
-def with_netlists(design: Design, netlists: Mapping[str, Netlist]) -> Design:
-    """The design with netlists in place of their modules, for simulation: the primitives' models
-    are yosys' own.
-    """
-    files = design.files | cell_models()
-    for netlist in netlists.values():
-        files[f"{netlist.module}.v"] = netlist.verilog
-    return dataclasses.replace(design, files=files)

@@ -5,7 +5,8 @@ pass where ``valid`` and ``ready`` meet, so that any part may wait for any other
 ``geocore/edge/rtl`` holds do the work; what is written here joins them:
 
 - a convolution is ``geocore_window`` and a kernel of shifts and adders (``geocore.edge.kernels``)
-  that is used once an output pixel, behind ``geocore_credit``;
+  that is used once an output pixel, behind ``geocore_credit``; or, to compare with, a kernel of
+  plain products (``geocore.edge.product_kernel``);
 - a dense node is such a kernel where its value comes in one word, or ``geocore_dense``, whose
   multipliers are shared in time;
 - pooling, upsampling, sums and joined channels have modules of their own;
@@ -17,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import resources
 
 from geocore.edge.description import QuantisedModel
@@ -24,14 +26,15 @@ from geocore.edge.fixedpoint import FixedPoint
 from geocore.edge.kernels import Kernel
 from geocore.edge.node_module import Place, node_module
 from geocore.edge.nodes import Dense, Node, Shape, is_whole
+from geocore.edge.sources import Sources, held_files, places_of
 from geocore.edge.top_module import top_module
 
 __all__ = ["Design", "Layout", "write_verilog"]
 
 Edge = tuple[str, str]
 _NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
-_COMMENT = re.compile("//.*")
-_WORD = re.compile(r"\w+(?:\.hex)?")
+# In the place of Booth's digits where products are the chip's own: multipliers shared in time.
+_SHARED_PRODUCT, _PLAIN_PRODUCT = "geocore_product.v", "plain_product.v"
 # Verilog's words (IEEE 1364-2005, annex B) and SystemVerilog's that name what a design may be.
 _WORDS = """
     always and assign automatic begin bit buf bufif0 bufif1 byte case casex casez cell chandle
@@ -72,7 +75,8 @@ class Design:
     """Verilog by file name; ``top`` joins ``modules``, a module a node.
 
     ``top`` has AXI stream ports: images on ``s_axis``, what the network gives on ``m_axis``, words
-    padded to bytes, ``tlast`` on a value's last word. ``kernels`` are those of adders, by node.
+    padded to bytes, ``tlast`` on a value's last word. ``kernels`` are what is used anew every
+    cycle, by node.
     """
 
     top: str
@@ -92,21 +96,49 @@ class Design:
         last = self.model.nodes[-1].name
         return self.model.shapes[last], self.model.grids[last]
 
-    def part(self, module: str) -> dict[str, str]:
-        """The files of a module and of all that it holds: a name of theirs stands in its text."""
-        found: dict[str, str] = {}
-        wanted = [f"{module}.v"]
-        while wanted:
-            name = wanted.pop()
-            found[name] = self.files[name]
-            for word in set(_WORD.findall(_COMMENT.sub("", found[name]))):
-                wanted += [key for key in (word, f"{word}.v") if key in self.files.keys() - found]
-        return dict(sorted(found.items()))
+    @cached_property
+    def _places(self) -> dict[str, str]:
+        return places_of(self.files)
+
+    def part(self, module: str) -> Sources:
+        """A module and all that it holds. Raises ``ValueError`` for one that is none of these."""
+        files = held_files(self.files, module, self._places)
+        for kernel in self.kernels.values():
+            if kernel.name == module:
+                return Sources(module, files, {"model_inp": kernel.input.bits}, kernel.latency)
+        numbers: dict[str, int] = {}
+        for node in self.model.nodes:
+            if self.modules[node.name] == module:
+                widths = [self.model.grids[source].bits for source in node.sources]
+                numbers = {f"in{place}_data": width for place, width in enumerate(widths)}
+                numbers["in_data"] = widths[0]
+        return Sources(module, files, numbers)
+
+    def parts(self, node: str) -> list[Sources]:
+        """A node's module in the parts that are synthesised each by itself: the whole but for what
+        its kernel holds ``apart``, and each of those.
+        """
+        whole = self.part(self.modules[node])
+        kernel = self.kernels.get(node)
+        apart = kernel.apart if kernel is not None else ()
+        return [whole.without(apart), *map(self.part, apart)]
+
+    def joints(self) -> Sources:
+        """``top`` with its nodes' modules empty: queues, forks and ports."""
+        return self.part(self.top).without(self.modules.values())
 
 
-def write_verilog(model: QuantisedModel, layout: Layout | None = None, name: str = "net") -> Design:
+def write_verilog(
+    model: QuantisedModel,
+    layout: Layout | None = None,
+    name: str = "net",
+    *,
+    products: bool = False,
+) -> Design:
     """The network as Verilog. Equal arguments give equal files.
 
+    With ``products`` every weight has a multiplier of its own, those that are shared in time are
+    plain products as well, and ``layout.levels`` is not read: a register lies behind every adder.
     Raises ``ValueError`` for a name that is none in Verilog, or that something else has already; a
     layout that names no node or no edge of the network, lanes that a node cannot have, and a dense
     node without lanes whose value comes in several words.
@@ -119,13 +151,15 @@ def write_verilog(model: QuantisedModel, layout: Layout | None = None, name: str
         )
     _check(model, layout)
     files = _Files()
-    for file in sorted((resources.files("geocore.edge") / "rtl").iterdir(), key=lambda f: f.name):
-        if file.name.startswith("geocore_"):
-            files.add(file.name, file.read_text(encoding="utf-8"))
+    rtl = {file.name: file for file in (resources.files("geocore.edge") / "rtl").iterdir()}
+    for key in sorted(rtl):
+        if key.startswith("geocore_"):
+            plain = products and key == _SHARED_PRODUCT
+            files.add(key, rtl[_PLAIN_PRODUCT if plain else key].read_text(encoding="utf-8"))
     kernels: dict[str, Kernel] = {}
     modules: dict[str, str] = {}
     for node in model.nodes:
-        made = node_module(_place(model, layout, node, name))
+        made = node_module(_place(model, layout, node, name, products))
         files.add(f"{made.name}.v", made.text)
         held = made.tables
         if made.kernel is not None:
@@ -155,7 +189,7 @@ class _Files:
             )
 
 
-def _place(model: QuantisedModel, layout: Layout, node: Node, name: str) -> Place:
+def _place(model: QuantisedModel, layout: Layout, node: Node, name: str, products: bool) -> Place:
     return Place(
         node=node,
         shapes=[model.shapes[source] for source in node.sources],
@@ -165,6 +199,7 @@ def _place(model: QuantisedModel, layout: Layout, node: Node, name: str) -> Plac
         levels=layout.levels,
         lanes=layout.lanes.get(node.name),
         prefix=name,
+        products=products,
     )
 
 

@@ -13,11 +13,12 @@ from geocore.config.model import ModelParams
 from geocore.config.train import TrainParams
 from geocore.data.table import Table
 from geocore.ensembles.engine import start_ensemble, train_ensemble
-from geocore.ensembles.ensemble_state import EnsembleState, read_ensemble, write_ensemble
+from geocore.ensembles.ensemble_state import EnsembleState
 from geocore.ensembles.losses import OfObjective
 from geocore.ensembles.plan import Plan
 from geocore.runs.atomic import write_json
 from geocore.runs.slots import Slots
+from geocore.train.checkpoint import read_checkpoint, write_checkpoint
 from geocore.train.feed import table_feed
 from geocore.train.loop import steps_per_epoch
 from geocore.train.network import network
@@ -59,11 +60,11 @@ def train_chunk(
 
     state = start_ensemble(build, seeds, Plan.of(params), device)
     if slots is not None and (found := slots.newest()) is not None:
-        read_ensemble(found.folder, state)
+        read_checkpoint(found.folder, state)
 
     def keep(state: EnsembleState) -> None:
         if slots is not None:
-            slots.save(state.step, lambda place: write_ensemble(place, state))
+            slots.save(state.step, lambda place: write_checkpoint(place, state))
 
     members = train_ensemble(
         state,

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from geocore.ensembles.plan import Plan
 from geocore.ensembles.programs import OneByOne, Program
 from geocore.train.state import Row
 
-__all__ = ["EnsembleState", "Member", "read_ensemble", "write_ensemble"]
+__all__ = ["EnsembleState", "Member"]
 
 _COUNTERS = ("step", "epoch", "batch")
 _LISTS = ("stale", "curves", "best", "least")
@@ -154,30 +150,6 @@ class EnsembleState:
             ]
         for name in (*_COUNTERS, *_LISTS):
             setattr(self, name, numbers[name])
-
-
-def write_ensemble(folder: Path, state: EnsembleState) -> None:
-    """Write the state into an existing folder. Equal states give equal bytes."""
-    save_file(state.tensors(), folder / "state.safetensors")
-    text = json.dumps(state.numbers(), sort_keys=True, allow_nan=False, indent=2)
-    (folder / "state.json").write_text(text + "\n", encoding="utf-8")
-
-
-def read_ensemble(folder: Path, state: EnsembleState) -> None:
-    """Take over the state that ``folder`` holds: training goes on as if it had not stopped.
-
-    Raises ``ValueError`` for files that are missing, damaged, or of another ensemble; ``state`` may
-    then have been changed in part and must be started anew.
-    """
-    try:
-        numbers: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        tensors = load_file(folder / "state.safetensors")
-    except (OSError, SafetensorError, ValueError) as error:
-        raise ValueError(f"{folder}: {error}; expected a checkpoint of an ensemble") from error
-    try:
-        state.restore(tensors, numbers)
-    except KeyError as error:
-        raise ValueError(f"{folder}: {error} is missing; expected a checkpoint") from error
 
 
 def _optimiser(weights: Sequence[Tensor], plan: Plan) -> torch.optim.Optimizer:

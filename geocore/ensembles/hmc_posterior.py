@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.func import functional_call, vmap
 
+from geocore.config.foreign_json import parse_json
 from geocore.ensembles.hmc_networks import BayesianNetwork
 from geocore.errors import UserError
 from geocore.runs.atomic import replacing, write_json
@@ -136,7 +136,7 @@ def load_posterior(folder: Path) -> Posterior:
     """What ``save_posterior`` wrote; ``UserError`` if a file is missing or damaged."""
     try:
         tensors = load_file(folder / "posterior.safetensors")
-        told = json.loads((folder / "posterior.json").read_text(encoding="utf-8"))
+        told = parse_json((folder / "posterior.json").read_bytes())
         shapes = {name: tuple(shape) for name, shape in told["shapes"]}
         return _posterior([tensors[name] for name in _TENSORS], shapes, told["record"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from geocore.config.foreign_json import parse_json
 from geocore.config.model import ModelParams
 from geocore.data.tabletype import TableType
 from geocore.errors import UserError
@@ -82,14 +84,21 @@ class ModelInfo:
                 type=TableType(**kind),
                 classes=tuple(value["classes"]),
                 parameters=int(value["parameters"]),
-                normaliser=float(value["normaliser"]),
+                normaliser=_divisor(value["normaliser"]),
                 task=value["task"],
                 outputs=int(value["outputs"]),
                 objective=dict(value["objective"]),
             )
-        except (KeyError, TypeError, ValueError, ValidationError):
+        except (KeyError, OverflowError, TypeError, ValueError, ValidationError):
             found = json.dumps(value)[:80]
             raise UserError(f"{where}: holds {found}; expected what train wrote") from None
+
+
+def _divisor(value: Any) -> float:
+    found = float(value)
+    if not 0 < found < math.inf:
+        raise ValueError(value)
+    return found
 
 
 def build(
@@ -158,7 +167,7 @@ def _form(tensor: Tensor) -> str:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{path}: missing; expected it beside the weights: run train") from None
     except ValueError:

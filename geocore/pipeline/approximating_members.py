@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from geocore.ensembles.engine import Samples, start_ensemble, train_ensemble
-from geocore.ensembles.ensemble_state import EnsembleState, read_ensemble, write_ensemble
+from geocore.ensembles.ensemble_state import EnsembleState
 from geocore.ensembles.losses import CrossEntropy
 from geocore.ensembles.plan import Plan
 from geocore.ensembles.predicting import predict_members as passes
@@ -24,6 +24,7 @@ from geocore.models.stochastic.networks import stochastic_cnn, stochastic_mlp
 from geocore.models.stochastic.prior import prior_coefficients
 from geocore.models.stochastic.resnet import stochastic_resnet
 from geocore.runs.slots import Slots
+from geocore.train.checkpoint import read_checkpoint, write_checkpoint
 
 __all__ = ["Architecture", "Recipe", "fit_members", "predict_members"]
 
@@ -109,11 +110,11 @@ def fit_members(
     """
     state = start_ensemble(recipe.network, recipe.seeds, recipe.plan(), device)
     if slots is not None and (found := slots.newest()) is not None:
-        read_ensemble(found.folder, state)
+        read_checkpoint(found.folder, state)
 
     def keep(state: EnsembleState) -> None:
         if slots is not None:
-            slots.save(state.step, lambda place: write_ensemble(place, state))
+            slots.save(state.step, lambda place: write_checkpoint(place, state))
 
     samples = Samples(samples.inputs.to(device), samples.targets.to(device))
     weight = 1 / (len(samples) * recipe.prior_scale**2)

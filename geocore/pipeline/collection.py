@@ -93,7 +93,7 @@ def _write_pages(job: Job, names: list[str], baseline: str | None, folder: Path)
         members.sort(key=lambda name: (name != f"{group}/{baseline}", name))
         snapshots = [_snapshot(job, name) for name in members]
         if len(snapshots) > 1:
-            page = comparison_page(compare(snapshots), snapshots)
+            page = comparison_page(compare(snapshots, everything=True), snapshots)
             write_text(folder / f"{group}.html", page)
     if not any(folder.iterdir()):
         write_text(

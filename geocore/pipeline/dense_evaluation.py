@@ -7,11 +7,13 @@ different grids are compared on the ``shared`` pixels, those of the image that b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor, nn
@@ -25,6 +27,7 @@ from geocore.models.registry import ModelInfo, load
 from geocore.pipeline.dense_grids import Crossing, DenseSplit, Grid
 from geocore.pipeline.dense_pictures import draw
 from geocore.pipeline.dense_tally import ALL, DepthTally, Panel, SegmentationTally, Shown, Tally
+from geocore.pipeline.deterministic_pieces import Deterministic
 from geocore.pipeline.measuring import (
     digests,
     equivariance,
@@ -34,17 +37,18 @@ from geocore.pipeline.measuring import (
     write_reliability,
     write_rows,
 )
+from geocore.pipeline.on_cluster import in_pieces
 from geocore.pipeline.stage import Job, Manifest
-from geocore.pipeline.symmetry_errors import SymmetryErrors, no_errors, symmetry_errors
+from geocore.pipeline.symmetry_errors import Rotation, SymmetryErrors, no_errors, symmetry_errors
 from geocore.pipeline.types import SOURCES, Source, source_of
 from geocore.runs.atomic import write_json
 from geocore.train.depth import Depth
 from geocore.train.device import resolve
 from geocore.train.objective import Objective, recorded
-from geocore.train.randomness import deterministic
 
-__all__ = ["evaluate_pixels"]
+__all__ = ["evaluate_pixels", "opened"]
 
+_Piece = tuple[bool, str, int, int]
 _Told = tuple[Grid, DenseSplit, Tensor, Tensor]  # where, of which samples, what, what is known
 
 # Where else a network is measured: on the other table of the same samples, if the stage has it.
@@ -69,19 +73,19 @@ def evaluate_pixels(job: Job, folder: Path) -> Manifest:
     exact, sampled, reason = (
         ([], {}, _PLANAR) if info.type.grid == "planar" else rotations(info.type, params)
     )
-    every = [*exact, *(turn for turns in sampled.values() for turn in turns)]
-    test = pair.own["test"]
-    positions = evenly(len(test), params.samples if every else 0)
-    count = sum(len(split) for split in pair.own.values()) + len(positions) * (1 + len(every))
-    with deterministic(params.seed, device), job.progress.bar("evaluate", count) as bar:
+    every = _every((exact, sampled, reason))
+    pieces = _pieces(pair, params, traced=bool(every))
+    passes = [(stop - start) * (1 + len(every) if what else 1) for what, _, start, stop in pieces]
+    with Deterministic(params.seed, device), job.progress.bar("evaluate", sum(passes)) as bar:
+        told = _counted(in_pieces(job, opened, pieces), passes, bar.advance)
+        traces = [next(told) for what, *_ in pieces if what]
         for split in pair.own:
             tally.begin(split)
-            for answer in _answers(model, tally, pair, split, params.batch_size, bar.advance):
+            outputs = (torch.from_numpy(np.array(values)) for values in told)
+            for answer in _answers(outputs, tally, pair, split, params.batch_size):
                 tally.add(answer)
-        errors: SymmetryErrors = no_errors()
-        if every:
-            batch = min(params.batch_size, _TRACED)
-            errors = symmetry_errors(model, test.feed, positions, every, batch, bar.advance)
+        deque(told, maxlen=0)  # to its end, so that it is left
+        errors = _joined(traces, every, pair.own["test"], params) if traces else no_errors()
         shown = _shown(model, tally, pair)
     metrics = {**tally.metrics(), "equivariance": equivariance(errors, reason)}
     write_json(folder / "metrics.json", metrics)
@@ -93,6 +97,76 @@ def evaluate_pixels(job: Job, folder: Path) -> Manifest:
     (folder / "pictures").mkdir()
     draw(folder / "pictures", tally, errors, shown)
     return {"files": digests(folder), **tally.headline()}
+
+
+def _pieces(pair: _Pair, params: EvaluateParams, traced: bool) -> list[_Piece]:
+    """Batches whose layers are traced, as those take longest, and those of whole splits in order.
+
+    They are ``(traced, split, start, stop)``.
+    """
+    sizes = [(True, "test", min(len(pair.own["test"]), params.samples), _TRACED)] * traced
+    sizes += [(False, split, len(pair.own[split]), params.batch_size) for split in pair.own]
+    return [
+        (what, split, start, min(start + step, count))
+        for what, split, count, size in sizes
+        for step in [min(size, params.batch_size)]
+        for start in range(0, count, step)
+    ]
+
+
+def opened(job: Job) -> Callable[..., Any]:
+    """What makes a piece of a job whose inputs were verified before: outputs, or errors."""
+    params, device = job.section(EvaluateParams), resolve(job.section(RuntimeParams).device)
+    model, info = load(job.input("weights"), job.input("model"))
+    model.to(device)
+    table = Table.open(job.input(source_of(info.type)))
+    own = {split: DenseSplit(table, split, device, _task(info)) for split in ("val", "test")}
+    every = [] if info.type.grid == "planar" else _every(rotations(info.type, params))
+
+    def piece(traced: bool, split: str, start: int, stop: int) -> Any:
+        mine = own[split]
+        with Deterministic(params.seed, device):
+            if not traced:
+                return _asked(model, mine, torch.arange(start, stop)).numpy()
+            positions = evenly(len(mine), params.samples)[start:stop]
+            found = symmetry_errors(model, mine.feed, positions, every, stop - start)
+            return found.errors.numpy(), found.floors.numpy(), list(found.layers)
+
+    return piece
+
+
+def _every(turns: tuple[list[Rotation], dict[str, list[Rotation]], str | None]) -> list[Rotation]:
+    exact, sampled, _ = turns
+    return [*exact, *(turn for group in sampled.values() for turn in group)]
+
+
+def _task(info: ModelInfo) -> Literal["segmentation", "depth"]:
+    return "segmentation" if info.task == "segmentation" else "depth"
+
+
+def _asked(model: nn.Module, split: DenseSplit, positions: Tensor) -> Tensor:
+    with torch.inference_mode():
+        outputs: Tensor = model(split.images(positions)).float().cpu()
+    return outputs.reshape(len(positions), -1, outputs.shape[-1])
+
+
+def _counted(
+    found: Iterator[Any], passes: Sequence[int], advance: Callable[[int], None]
+) -> Iterator[Any]:
+    for values, count in zip(found, passes, strict=True):
+        advance(count)
+        yield values
+
+
+def _joined(
+    traces: Sequence[Any], every: Sequence[Rotation], test: DenseSplit, params: EvaluateParams
+) -> SymmetryErrors:
+    errors, floors = (
+        torch.from_numpy(np.concatenate([found[place] for found in traces], axis=-1))
+        for place in (0, 1)
+    )
+    samples = test.feed.ids[evenly(len(test), params.samples)].cpu()
+    return SymmetryErrors(every, traces[0][2], samples, errors, floors)
 
 
 @dataclass(frozen=True)
@@ -118,8 +192,7 @@ class _Pair:
             about = takes["model"].path
             raise UserError(*(f"{about}: trained on other maps: {fault}" for fault in faults))
         require_same_classes(job, info.classes, table.info.classes, name)
-        task: Literal["segmentation", "depth"]
-        task = "segmentation" if info.task == "segmentation" else "depth"
+        task = _task(info)
         own = {split: DenseSplit(table, split, device, task) for split in ("val", "test")}
         rest = _ELSEWHERE.get(name)
         if rest is None or rest not in job.inputs:
@@ -169,25 +242,24 @@ def _tally(
 
 
 def _answers(
-    model: nn.Module,
+    outputs: Iterator[Tensor],
     tally: Tally,
     pair: _Pair,
     split: str,
     batch_size: int,
-    advance: Callable[[int], None] = lambda _: None,
     positions: Tensor | None = None,
 ) -> Iterator[Shown]:
-    """What the network says of the samples of a split, one by one, on each grid."""
+    """What the network says of the samples of a split, one by one, on each grid.
+
+    ``outputs`` are its answers to each batch; no more are taken than the split has.
+    """
     own = pair.own[split]
     other = None if pair.other is None else pair.other[split]
     chosen = torch.arange(len(own)) if positions is None else positions
     for batch in chosen.split(batch_size):
-        with torch.inference_mode():
-            outputs = model(own.images(batch)).float().cpu()
-        outputs = outputs.reshape(len(batch), -1, outputs.shape[-1])
-        valid = own.valid(batch)
+        answer, valid = next(outputs), own.valid(batch)
         # Outside the image anything may stand: it is not to reach a neighbour.
-        values = tally.told(torch.where(valid[..., None], outputs, 0))
+        values = tally.told(torch.where(valid[..., None], answer, 0))
         _require_finite(values, valid, own.ids[batch])
         told: list[_Told] = [(own.place, own, values, valid)]
         if other is not None and pair.crossing is not None:
@@ -200,7 +272,6 @@ def _answers(
             ]
             view = own.views[position] if own.views else ALL
             yield Shown(int(own.ids[position]), view, tuple(panels))
-        advance(len(batch))
 
 
 def _elsewhere(
@@ -227,7 +298,8 @@ def _shown(model: nn.Module, tally: Tally, pair: _Pair) -> list[Shown]:
         places = sorted({round(part * (len(ranked) - 1)) for part in (0.1, 0.5, 0.9)})
         where = {sample: place for place, sample in enumerate(own.ids.tolist())}
         positions = torch.tensor([where[ranked[place]] for place in places])
-        found += _answers(model, tally, pair, "test", 1, positions=positions)
+        asked = (_asked(model, own, place) for place in positions.split(1))
+        found += _answers(asked, tally, pair, "test", 1, positions)
     return found
 
 

@@ -30,18 +30,17 @@ def make(job: Job) -> Manifest:
     # Here, so that `geocore check` reads this declaration without importing torch.
     from geocore.pipeline.dense_evaluation import evaluate_pixels
     from geocore.pipeline.evaluation import evaluate, source
-    from geocore.pipeline.on_cluster import fill_there
     from geocore.pipeline.side_by_side import put_together
 
     if _dense(job):
-        return make_piece(job, lambda folder: fill_there(job, evaluate_pixels, folder))
+        return make_piece(job, lambda folder: evaluate_pixels(job, folder))
     name = source(job)  # of the images that the network reads
 
     def build(folder: Path) -> Manifest:
         network = make_part(
             job,
             "evaluate-network",
-            lambda part: fill_there(job, evaluate, part, name),
+            lambda part: evaluate(job, part, name),
             parameters={
                 leaf: value
                 for leaf, value in job.values.items()

@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import torch
-from torch import Tensor
 
 from geocore.config.evaluate import EvaluateParams
 from geocore.config.runtime import RuntimeParams
@@ -17,28 +16,21 @@ from geocore.data.table import Table
 from geocore.errors import UserError
 from geocore.models.registry import load, read_info
 from geocore.pipeline.evaluation_pictures import draw
+from geocore.pipeline.evaluation_pieces import Measurement, opened
 from geocore.pipeline.measuring import (
     digests,
     equivariance,
-    evenly,
     require_same_classes,
-    rotations,
     write_reliability,
     write_rows,
 )
-from geocore.pipeline.predictions import Predictions, predict
+from geocore.pipeline.on_cluster import in_pieces
+from geocore.pipeline.predictions import Predictions
 from geocore.pipeline.stage import Job, Manifest
-from geocore.pipeline.symmetry_errors import symmetry_errors
 from geocore.pipeline.types import SOURCES, Source, source_of
 from geocore.runs.atomic import write_json
-from geocore.so3.sampling import uniform
-from geocore.train.device import resolve
-from geocore.train.feed import Feed, table_feed
-from geocore.train.randomness import deterministic
 
 __all__ = ["evaluate", "source"]
-
-_CHOICE = 103  # the stream of the seed that says which rotation a test sample is turned by
 
 
 def source(job: Job) -> Source:
@@ -69,46 +61,31 @@ def evaluate(job: Job, folder: Path, name: Source) -> Manifest:
     ``UserError`` for an input that is not finite, a label that is no class, and a network that was
     trained on something else.
     """
-    params, device = job.section(EvaluateParams), resolve(job.section(RuntimeParams).device)
+    params = job.section(EvaluateParams)
     wanted = dataclasses.replace(SOURCES[name], label_kind="class")
     table = Table.open(job.input(name), wanted, verify=True)
     table.require_finite()
     model, info = load(job.input("weights"), job.input("model"), table.info.type)
     require_same_classes(job, info.classes, table.info.classes, name)
-    model.to(device)
-    feeds = {split: table_feed(table, split, device) for split in ("val", "test")}
-    for feed in feeds.values():
+    whole = Measurement.of(table, model, params, job.section(RuntimeParams).device)
+    for feed in whole.feeds.values():
         feed.require_classes(len(info.classes), job.stage.takes[name].path)
 
-    exact, sampled, reason = rotations(table.info.type, params)
-    every = [*exact, *sampled["z"], *sampled["so3"]]
-    test = feeds["test"]
-    positions = evenly(len(test), params.samples)
-    passes = len(feeds["val"]) + 3 * len(test) + len(positions) * (1 + len(every))
-    with deterministic(params.seed, device), job.progress.bar("evaluate", passes) as bar:
-        found = {
-            split: predict(model, feed, params.batch_size, advance=bar.advance)
-            for split, feed in feeds.items()
-        }
-        rotated = {
-            group: predict(
-                model,
-                test,
-                params.batch_size,
-                changes=[rotation.act for rotation in rotations],
-                chosen=_choice(test, params),
-                advance=bar.advance,
-            ).headline()
-            for group, rotations in sampled.items()
-        }
-        errors = symmetry_errors(
-            model, test, positions, every, params.batch_size, advance=bar.advance
-        )
+    pieces, answers = whole.pieces(), []
+    with job.progress.bar("evaluate", sum(map(whole.passes, pieces))) as bar:
+        for piece, answer in zip(pieces, in_pieces(job, opened, pieces, name), strict=True):
+            answers.append(answer)
+            bar.advance(whole.passes(piece))
+    found = {split: whole.predictions("plain", split, pieces, answers) for split in whole.feeds}
+    rotated = {
+        group: whole.predictions(group, "test", pieces, answers).headline() for group in whole.turns
+    }
+    errors = whole.errors(pieces, answers)
     metrics = {
         **{split: found[split].summary(params.calibration_bins) for split in found},
         **_by_view(table, found["test"], params.calibration_bins),
         "per_class": found["test"].by_class(info.classes),
-        "equivariance": equivariance(errors, reason),
+        "equivariance": equivariance(errors, whole.reason),
         "rotated": rotated,
     }
     reliability = found["test"].reliability(params.calibration_bins)
@@ -135,12 +112,6 @@ def _by_view(table: Table, found: Predictions, bins: int) -> dict[str, Any]:
     seen = {name: codes == code for code, name in enumerate(table.info.views)}
     told = {name: found.where(mask).summary(bins) for name, mask in seen.items() if mask.any()}
     return {"views": told}
-
-
-def _choice(feed: Feed, params: EvaluateParams) -> Tensor:
-    """Which of the sampled rotations each sample is turned by; it follows from the sample alone."""
-    drawn = torch.from_numpy(uniform(params.seed, feed.ids.numpy(), _CHOICE)[:, 0])
-    return (drawn * params.rotations).floor().long()
 
 
 def _write_confusion(path: Path, found: Predictions, classes: Sequence[str]) -> None:

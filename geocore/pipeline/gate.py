@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from geocore.config.foreign_json import parse_json
 from geocore.config.gate import GateParams
 from geocore.errors import GateError, UserError
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
@@ -117,12 +117,12 @@ def _figure(gate: dict[str, Any]) -> str:
 
 def _read(path: Path, shown: str) -> dict[str, dict[str, Any]]:
     try:
-        gates = json.loads(path.read_text(encoding="utf-8"))
+        gates = parse_json(path.read_bytes())
         for gate in gates.values():
             complete = {"metric", "value", "bound", "sense", "passed"} <= gate.keys()
             if not complete or gate["sense"] not in _WORDS:
                 raise KeyError
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+    except (ValueError, KeyError, AttributeError, TypeError):
         maker = Path(shown).parent.name
         raise UserError(f"{shown}: holds no gates; expected what {maker} wrote") from None
     found: dict[str, dict[str, Any]] = gates

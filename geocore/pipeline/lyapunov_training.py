@@ -12,11 +12,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from geocore.ensembles.engine import Samples, start_ensemble, train_ensemble
-from geocore.ensembles.ensemble_state import EnsembleState, read_ensemble, write_ensemble
+from geocore.ensembles.ensemble_state import EnsembleState
 from geocore.ensembles.losses import CrossEntropy, SquaredError
 from geocore.ensembles.plan import Plan
 from geocore.explain.tanh_network import tanh_network
 from geocore.runs.slots import Slots
+from geocore.train.checkpoint import read_checkpoint, write_checkpoint
 
 __all__ = ["Recipe", "fit", "weights_of"]
 
@@ -74,11 +75,11 @@ def fit(
     """
     state = start_ensemble(recipe.network, recipe.seeds, recipe.plan(), device)
     if slots is not None and (found := slots.newest()) is not None:
-        read_ensemble(found.folder, state)
+        read_checkpoint(found.folder, state)
 
     def keep(state: EnsembleState) -> None:
         if slots is not None:
-            slots.save(state.step, lambda place: write_ensemble(place, state))
+            slots.save(state.step, lambda place: write_checkpoint(place, state))
 
     loss = SquaredError() if recipe.learns == "numbers" else CrossEntropy()
     members = train_ensemble(

@@ -1,8 +1,8 @@
 """A stage's body on a Dask cluster, whose workers see the project's files at the same path.
 
-Rows of a table and whole measurements are asked for by the name of what makes them; a worker builds
-the job again from plain values. Parts of a table it writes where they belong, other files come back
-as bytes. A cluster decides no byte.
+Rows of a table and pieces of a measurement are asked for by the name of what makes them; a worker
+builds the job again from plain values. Parts of a table it writes where they belong, numbers come
+back. A cluster decides no byte.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache, lru_cache
-from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocore.config.runtime import RuntimeParams
@@ -24,7 +25,7 @@ from geocore.errors import UserError
 from geocore.pipeline.code import deciding_code
 from geocore.pipeline.progress import Progress
 from geocore.pipeline.run import stage_of
-from geocore.pipeline.stage import Job, Manifest
+from geocore.pipeline.stage import Job
 from geocore.pipeline.streamed import parts_of
 from geocore.runs.cluster import Cluster, cluster_place, made_by, other_than
 from geocore.runs.digest import digest_file, digest_path
@@ -34,7 +35,7 @@ from geocore.runs.store import Store
 if TYPE_CHECKING:
     from distributed import Future
 
-__all__ = ["cluster_of", "fill", "fill_there", "make_rows", "rows_of"]
+__all__ = ["cluster_of", "in_pieces", "make_piece_there", "make_rows", "rows_of"]
 
 Part = Callable[[int, int], Columns]
 Rows = Callable[[Job], Part]
@@ -122,27 +123,88 @@ def _seen(parts: Parts, name: str) -> bool:
     return True
 
 
-def fill_there(job: Job, body: Callable[..., Manifest], folder: Path, *arguments: Any) -> Manifest:
-    """``body(job, folder, *arguments)``, here or as one piece of work on the job's cluster.
+def in_pieces(
+    job: Job,
+    body: Callable[..., Callable[..., Any]],
+    pieces: Sequence[tuple[Any, ...]],
+    *arguments: Any,
+) -> Iterator[Any]:
+    """``body(job, *arguments)(*piece)`` of each of ``pieces``, in their order.
 
-    ``body`` is a function of a module; ``arguments`` are plain values.
+    Made by ``runtime.threads`` threads of this machine or by the job's cluster, each by one thread
+    of torch, so that the bytes are the same; no more than some pieces ahead of who takes them.
+    ``body`` is a function of a module, ``arguments`` and pieces are plain values. The first piece
+    that fails ends all.
     """
-    cluster = cluster_of(job, 1)
-    if cluster is None:
-        return body(job, folder, *arguments)
-    with cluster:
-        request = {**_described(job, body), "arguments": arguments}
-        found = cluster.ask(fill, request, f"{job.stage.name}")
-    for values in found["notes"]:
-        job.note(**values)
-    for name, content in found["files"].items():
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts:
-            raise ValueError(f"a worker names its file {name!r}; expected one below the folder")
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(content)
-    manifest: Manifest = found["manifest"]
-    return manifest
+    cluster = cluster_of(job, len(pieces))
+    with _one_thread() as before:  # of who takes them, too: what is summed here is as well
+        if cluster is None:
+            yield from _in_threads(job, body(job, *arguments), pieces, before)
+        else:
+            request = {**_described(job, body), "arguments": arguments}
+            with cluster:
+                yield from _in_cluster(job, cluster, request, pieces)
+
+
+def _in_cluster(
+    job: Job, cluster: Cluster, request: dict[str, Any], pieces: Sequence[tuple[Any, ...]]
+) -> Iterator[Any]:
+    later = deque(enumerate(pieces, start=1))
+    waiting: deque[tuple[int, Future[Any]]] = deque()
+    while later or waiting:
+        while later and len(waiting) < _AHEAD * cluster.width():
+            number, piece = later.popleft()
+            asked = {**request, "piece": piece}
+            waiting.append((number, cluster.submit(make_piece_there, asked)))
+        number, future = waiting.popleft()
+        what = f"piece {number} of {len(pieces)} of {job.stage.name}"
+        yield cluster.answer(future, what)["found"]
+
+
+def _in_threads(
+    job: Job, made: Callable[..., Any], pieces: Sequence[tuple[Any, ...]], threads: int
+) -> Iterator[Any]:
+    runtime = job.section(RuntimeParams)
+    wanted = (runtime.threads or threads) if runtime.device == "cpu" else 1
+    width = max(1, min(wanted, len(pieces)))
+    later, waiting = deque(pieces), deque[Any]()
+    pool = ThreadPoolExecutor(width, initializer=_alone)
+    try:
+        while later or waiting:
+            while later and len(waiting) < _AHEAD * width:
+                waiting.append(pool.submit(made, *later.popleft()))
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _one_thread() -> Iterator[int]:
+    """One thread of torch in the block; what it had before."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)
+
+
+def _alone() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def make_piece_there(request: dict[str, Any]) -> dict[str, Any]:
+    """The task, on a worker: ``{"found"}``, what one piece comes to, or ``{"error": lines}``."""
+    try:
+        made = _opened(request["job"], request["body"], request["arguments"])
+        with _one_thread():
+            return {"found": made(*request["piece"])}
+    except UserError as error:
+        return {"error": list(error.lines)}
 
 
 def make_rows(request: dict[str, Any]) -> dict[str, Any]:
@@ -161,24 +223,6 @@ def make_rows(request: dict[str, Any]) -> dict[str, Any]:
     except UserError as error:
         return {"error": list(error.lines)}
     return {}
-
-
-def fill(request: dict[str, Any]) -> dict[str, Any]:
-    """The task, on a worker: ``{"manifest", "files", "notes"}``, or ``{"error": lines}``."""
-    notes: list[dict[str, Any]] = []
-    try:
-        job = _rebuilt(request["job"]).noting(lambda **values: notes.append(values))
-        with TemporaryDirectory(prefix="geocore-") as scratch:
-            folder = Path(scratch)
-            manifest = request["body"](job, folder, *request["arguments"])
-            files = {
-                path.relative_to(folder).as_posix(): path.read_bytes()
-                for path in sorted(folder.rglob("*"))
-                if path.is_file()
-            }
-    except UserError as error:
-        return {"error": list(error.lines)}
-    return {"manifest": manifest, "files": files, "notes": notes}
 
 
 def _described(job: Job, body: Callable[..., Any]) -> dict[str, Any]:
@@ -201,9 +245,11 @@ def _described(job: Job, body: Callable[..., Any]) -> dict[str, Any]:
     return {"job": json.dumps(about, sort_keys=True), "body": body}
 
 
-@lru_cache(maxsize=1)  # a worker makes many parts of one table
-def _opened(about: str, rows: Rows) -> Part:
-    return rows(_rebuilt(about))
+@lru_cache(maxsize=1)  # a worker makes many parts of one table, many pieces of one measurement
+def _opened(
+    about: str, body: Callable[..., Callable[..., Any]], arguments: tuple[Any, ...] = ()
+) -> Callable[..., Any]:
+    return body(_rebuilt(about), *arguments)
 
 
 def _rebuilt(about: str) -> Job:

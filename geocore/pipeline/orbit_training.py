@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from geocore.config.orbits import CommonOrbits
 from geocore.ensembles.engine import Augment, Samples, start_ensemble, train_ensemble
-from geocore.ensembles.ensemble_state import EnsembleState, read_ensemble, write_ensemble
+from geocore.ensembles.ensemble_state import EnsembleState
 from geocore.ensembles.losses import CrossEntropy, Loss, SquaredError
 from geocore.ensembles.orbit_closed import OrbitClosed
 from geocore.ensembles.plan import Plan
@@ -20,6 +20,7 @@ from geocore.ensembles.stack import Build
 from geocore.models.stochastic.networks import stochastic_cnn, stochastic_mlp
 from geocore.pipeline.orbit_task import OrbitTask
 from geocore.runs.slots import Slots
+from geocore.train.checkpoint import read_checkpoint, write_checkpoint
 
 __all__ = ["closed_answers", "member_answers", "network"]
 
@@ -135,7 +136,7 @@ def _answers(
     questions = task.questions.flatten(0, 1).to(device, dtype)
     found: dict[int, Tensor] = {}
     if slots is not None and (checkpoint := slots.newest()) is not None:
-        read_ensemble(checkpoint.folder, state)
+        read_checkpoint(checkpoint.folder, state)
         kept = load_file(checkpoint.file(_ANSWERS))
         found = {int(step): answers for step, answers in kept.items()}
 
@@ -151,7 +152,7 @@ def _answers(
             slots.save(state.step, fill)
 
     def fill(folder: Path) -> None:
-        write_ensemble(folder, state)
+        write_checkpoint(folder, state)
         save_file({str(step): answers for step, answers in found.items()}, folder / _ANSWERS)
 
     ask(state)

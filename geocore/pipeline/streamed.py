@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from geocore.config.foreign_json import parse_json
 from geocore.data.table import SPLITS, Columns, Table, TableWriter, rows_per_part
 from geocore.data.tabletype import TableInfo, TableType
 from geocore.errors import UserError
@@ -85,7 +85,7 @@ def _seal(writer: TableWriter, parts: Parts, names: Sequence[str]) -> dict[str, 
     """Write ``table.json``; the digest of each part, by its name."""
     with parts.write("table.json") as path:
         writer.seal(path.parent, names, path)
-        listed = json.loads(path.read_bytes())["parts"]
+        listed = parse_json(path.read_bytes())["parts"]
     return {part["name"]: part["digest"] for part in listed}
 
 

@@ -89,6 +89,8 @@ class _Synthesis:
 
     def run(self, folder: Path) -> Manifest:
         """Everything into ``folder``."""
+        for left in self._job.work.glob("compiled-*"):  # of a run that was killed
+            discard(left)
         chosen = self._params.chosen()
         self._networks.require()
         given, graph = self._networks.float_network()
@@ -199,11 +201,9 @@ class _Synthesis:
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
-        """A folder of a new name, gone at the end; what a killed run left of its own goes first."""
+        """A folder of a new name, gone at the end. Several may be in use at once."""
         work = self._job.work
         work.mkdir(parents=True, exist_ok=True)
-        for left in work.glob("compiled-*"):
-            discard(left)
         with tempfile.TemporaryDirectory(dir=work, prefix="compiled-") as name:
             yield Path(name)
 

@@ -7,23 +7,26 @@ written by this process: Verilog in a store could hold anything, and a simulator
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from geocore.config.runtime import RuntimeParams
 from geocore.edge.dataflow import Timing
 from geocore.edge.description import QuantisedModel
 from geocore.edge.equivalence import equivalent
 from geocore.edge.layout import choose_lanes, choose_layout
-from geocore.edge.product_design import write_product_verilog
 from geocore.edge.queues import joins, size_queues
 from geocore.edge.reference import reference_integers
 from geocore.edge.simulation import build_simulator
+from geocore.edge.sources import Sources
 from geocore.edge.synthesis import Resources, synthesise
 from geocore.edge.verilog import Design, Layout, write_verilog
 from geocore.pipeline.piece import make_part
@@ -35,6 +38,7 @@ from geocore.runs.store import Piece
 __all__ = ["RTL", "Netlists", "OpenFlow", "Simulation", "layout_of", "streamed"]
 
 RTL = "rtl"
+JOINTS = "queues, forks and ports"  # spaces: it is no node's name
 Scratch = Callable[[], AbstractContextManager[Path]]
 
 
@@ -52,7 +56,9 @@ class Simulation:
 
 @dataclass(frozen=True)
 class Netlists:
-    """What each node's module takes, and on how many vectors those that multiply were compared."""
+    """What each node's module takes, and under ``JOINTS`` what joins them; on how many vectors
+    those that multiply were compared.
+    """
 
     resources: Mapping[str, Resources]
     vectors: Mapping[str, int]
@@ -60,7 +66,7 @@ class Netlists:
 
     @property
     def total(self) -> Resources:
-        """Of all modules."""
+        """Of the whole network."""
         found = Resources(0, 0, 0, 0, 0.0)
         for resources in self.resources.values():
             found = found + resources
@@ -70,7 +76,7 @@ class Netlists:
 class OpenFlow:
     """The parts of one network, ``model``, that ``digest`` stands for in keys.
 
-    With ``products`` its weights are multiplied with in DSP slices (``write_product_verilog``).
+    With ``products`` its weights are multiplied with in DSP slices.
     """
 
     def __init__(
@@ -90,11 +96,15 @@ class OpenFlow:
         self._chosen: dict[str, Any] = {"dense_cycles": dense_cycles}
         if products:
             self._chosen["multipliers"] = "dsp"
+        self._cut: dict[str, list[Sources]] = {}
+        self._cutting = Lock()
 
     @cached_property
     def _design(self) -> Design:
-        write = write_product_verilog if self._products else write_verilog
-        return write(self._model, self._layout)
+        return self._write(self._layout)
+
+    def _write(self, layout: Layout) -> Design:
+        return write_verilog(self._model, layout, products=self._products)
 
     @cached_property
     def _layout(self) -> Layout:
@@ -103,12 +113,12 @@ class OpenFlow:
         lanes = choose_lanes(self._model, dense_cycles=self._dense_cycles)
         if not joins(self._model):
             return Layout(lanes=lanes)
-        kernels = write_product_verilog(self._model, Layout(lanes=lanes)).kernels
+        kernels = self._write(Layout(lanes=lanes)).kernels
         timing = Timing({name: kernel.latency for name, kernel in kernels.items()}, lanes)
         return Layout(lanes=lanes, queues=size_queues(self._model, timing))
 
     def design(self) -> Piece:
-        """Part ``design``: the folder ``rtl``; digests of each module and its sources in values."""
+        """Part ``design``: the folder ``rtl``; digests of each node's parts in values."""
 
         def build(folder: Path) -> dict[str, Any]:
             (folder / RTL).mkdir()
@@ -116,8 +126,8 @@ class OpenFlow:
                 (folder / RTL / name).write_text(text, encoding="utf-8")
             return {
                 "modules": {
-                    node: digest_json(self._design.part(module))
-                    for node, module in self._design.modules.items()
+                    node: [digest_json(asdict(part)) for part in self._parts(node)]
+                    for node in [*self._design.modules, JOINTS]
                 },
                 "kernels": {
                     node: {"latency": kernel.latency, "adders": kernel.adders}
@@ -160,55 +170,66 @@ class OpenFlow:
         return Simulation(**piece.values)
 
     def netlists(self, design: Piece, vectors: int) -> Netlists:
-        """Part ``netlist`` of each module: what it takes; of some, held against their Verilog.
+        """Parts ``netlist`` of each module: what they take; of some, held against their Verilog.
 
         These have kernels, or are dense nodes that share multipliers, with who gives and who takes
         waiting at random. A netlist that differs from its Verilog is refused, not counted:
         ``UserError``. Of DSP slices nothing is held: yosys has no model of them.
         """
-        resources: dict[str, Resources] = {}
-        compared: dict[str, int] = {}
-        tool = ""
-        modules: dict[str, str] = design.values["modules"]
-        with self._job.progress.bar("netlists", len(modules)) as bar:
-            for node, digest in modules.items():
-                shared = node in design.values["lanes"]
-                values = self._netlist(node, digest, vectors, shared).values
-                resources[node] = Resources(**values["resources"])
-                if values["vectors"]:
-                    compared[node] = values["vectors"]
-                tool = values["tool"]
-                bar.advance()
-        return Netlists(resources, compared, tool)
+        modules: dict[str, list[str]] = design.values["modules"]
+        wanted = [
+            (node, place) for node, digests in modules.items() for place in range(len(digests))
+        ]
+        held = {node: vectors if self._held(design, node) else 0 for node in modules}
+        processes = self._job.section(RuntimeParams).processes(len(wanted))
+        pool = ThreadPoolExecutor(processes)  # of which each waits for a process of its own
+        with self._job.progress.bar("netlists", len(wanted)) as bar:
+            try:
+                waiting = [
+                    pool.submit(self._netlist, node, place, modules[node][place], held[node])
+                    for node, place in wanted
+                ]
+                for done in as_completed(waiting):
+                    done.result()  # the first that fails ends all
+                    bar.advance()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+        resources = dict.fromkeys(modules, Resources(0, 0, 0, 0, 0.0))
+        values = [one.result().values for one in waiting]
+        for (node, _), found in zip(wanted, values, strict=True):
+            resources[node] = resources[node] + Resources(**found["resources"])
+        compared = {node: count for node, count in held.items() if count}
+        return Netlists(resources, compared, values[0]["tool"])
 
-    def _netlist(self, node: str, digest: str, vectors: int, shared: bool) -> Piece:
-        parameters: dict[str, Any] = {"vectors": vectors}
-        if self._products:
-            parameters = {"dsp": True}
-        elif shared:
-            parameters["shared"] = True
+    def _parts(self, node: str) -> list[Sources]:
+        with self._cutting:  # a design is written once, whoever needs it first
+            if node not in self._cut:
+                design = self._design
+                self._cut[node] = [design.joints()] if node == JOINTS else design.parts(node)
+            return self._cut[node]
+
+    def _held(self, design: Piece, node: str) -> bool:
+        """Whether its netlist is held against its Verilog: it multiplies, and without slices."""
+        values = design.values
+        return not self._products and (node in values["lanes"] or node in values["kernels"])
+
+    def _netlist(self, node: str, place: int, digest: str, vectors: int) -> Piece:
+        """Of one part of a node; its sources and what is done with them decide it."""
 
         def build(folder: Path) -> dict[str, Any]:
-            module = self._design.modules[node]
-            held = not self._products and (shared or node in self._design.kernels)
+            sources = self._parts(node)[place]
             with self._scratch() as scratch:
-                netlist = synthesise(
-                    self._design, module, scratch / "synthesis", dsp=self._products
-                )
-                if held:
-                    equivalent(self._design, module, netlist, scratch / "equal", vectors=vectors)
+                netlist = synthesise(sources, scratch / "synthesis", dsp=self._products)
+                if vectors:
+                    equivalent(sources, netlist, scratch / "equal", vectors=vectors)
             (folder / "netlist.v").write_text(netlist.verilog, encoding="utf-8")
-            return {
-                "resources": asdict(netlist.resources),
-                "vectors": vectors if held else 0,
-                "tool": netlist.tool,
-            }
+            return {"resources": asdict(netlist.resources), "tool": netlist.tool}
 
         return make_part(
             self._job,
             "netlist",
             build,
-            parameters=parameters,
+            parameters={"vectors": vectors, "dsp": self._products},
             inputs={"sources": digest},
             code=["geocore.edge.synthesis", "geocore.edge.equivalence"],
         )

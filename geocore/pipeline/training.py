@@ -25,7 +25,8 @@ from geocore.models.registry import ModelInfo
 from geocore.pipeline.learning import source, wanted
 from geocore.pipeline.stage import Job, Manifest
 from geocore.runs.atomic import write_json
-from geocore.runs.digest import digest_file, digest_json
+from geocore.runs.digest import digest_file
+from geocore.runs.slots import Slots
 from geocore.train.checkpoint import read_checkpoint, write_checkpoint
 from geocore.train.classification import Classification
 from geocore.train.device import resolve
@@ -178,44 +179,26 @@ def _write_results(
 
 
 class Checkpoints:
-    """The last two checkpoints of a training: two pieces in turn, so that one may be damaged."""
+    """The last two checkpoints of the job's training."""
 
     def __init__(self, job: Job) -> None:
-        self._job = job
-        self._keys = [digest_json([job.key, "checkpoint", slot]) for slot in range(2)]
-        self._noted: set[str] = set()
+        self._job, self._slots = job, Slots(job.store, job.key)
 
     def resume(self, state: TrainState) -> None:
         """Bring ``state`` to the newest checkpoint that is whole, if there is one."""
-        pieces = [self._job.store.find(key) for key in self._keys]
-        found = [piece for piece in pieces if piece is not None]
-        if not found:
+        # The run names both, so that gc keeps what it may need.
+        self._job.note(pieces=dict.fromkeys(self._slots.keys, "made"))
+        newest = self._slots.newest()
+        if newest is None:
             return
-        newest = max(found, key=lambda piece: int(piece.values["step"]))
-        if newest.key == self._keys[0]:
-            self._keys.reverse()  # the next one takes the place of the other
         read_checkpoint(newest.folder, state)
         self._job.progress.say(f"train: goes on from step {state.step}")
         self._job.note(resumed_from=state.step)
 
     def save(self, state: TrainState) -> None:
         """Replace the older of the two; a state that is not finite is none to go on from."""
-        if not all(bool(torch.isfinite(weight).all()) for weight in state.model.parameters()):
-            return
-        key = self._keys[0]
-        self._keys.reverse()
-
-        def fill(folder: Path) -> dict[str, int]:
-            write_checkpoint(folder, state)
-            return {"step": state.step}
-
-        about = {"training": self._job.key}
-        self._job.store.replace(key, fill, verb="checkpoint", parameters=about)
-        if key not in self._noted:  # the run names it, so that gc keeps what it may need
-            self._noted.add(key)
-            self._job.note(pieces={key: "made"})
+        self._slots.save(state.step, lambda folder: write_checkpoint(folder, state))
 
     def remove(self) -> None:
         """The training is sealed and needs them no more."""
-        for key in self._keys:
-            self._job.store.remove(key)
+        self._slots.remove()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from geocore.errors import UserError
 from geocore.report.lockfile import CODE, Cache
+from geocore.report.pipeline_of import tree_of
 from geocore.report.recorded import GEOCORE, UNPLACED, statements
 from geocore.report.repository import Repository
 from geocore.report.snapshot import Snapshot
@@ -29,15 +30,15 @@ def aligned(root: Path, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
 
     Without a run of a single stage among them they come back as they are. What cannot be
     brought to one kind keeps its own; ``compare`` then says that it is not comparable. Raises
-    ``UserError`` for a run of a study beside what is not of that study: its parameters and
+    ``UserError`` for a run of one stage beside what is of another pipeline, whose parameters and
     results lie elsewhere.
     """
     studies = {snapshot.study for snapshot in snapshots}
-    if len(studies) > 1:
+    if len(studies) > 1 and any(snapshot.scopes for snapshot in snapshots):
         odd = next(snapshot for snapshot in snapshots if snapshot.study)
         raise UserError(
-            f"{odd.name}: a run in {odd.study}, a pipeline of its own; "
-            f"expected only runs of {odd.study}, or none"
+            f"{odd.name}: of {odd.study}, a pipeline of its own; beside a run of one stage "
+            "expected only what is of the same pipeline"
         )
     stages = sorted({s.scopes["code"] for s in snapshots if "code" in s.scopes})
     if not stages:
@@ -82,6 +83,7 @@ def _sources(root: Path, snapshot: Snapshot) -> Iterator[Path | None]:
         return
     repository = Repository(root)
     files = {} if snapshot.commit is None else repository.files(snapshot.commit)
+    files = tree_of(files, snapshot.study)
     # A run's files may have differed from its commit: then the commit is no witness.
     if not snapshot.code or any(files.get(path) != blob for path, blob in snapshot.code.items()):
         yield None

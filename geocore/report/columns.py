@@ -19,6 +19,7 @@ from geocore.report.words import cells
 __all__ = ["Column", "columns_of", "in_order"]
 
 _SECTIONS = ("params", "gates", "metrics")
+_FEW = 6  # parameters that stand before the metrics
 _SHOWN = 12  # metrics of the table of runs where the headline has none
 
 
@@ -28,7 +29,8 @@ class Column:
 
     ``key`` is its name, or ``metrics.NAME`` where a parameter has that name: no two are equal.
     ``label`` and ``about`` are its name in few words, ``way`` the better end of a metric.
-    ``main``: it has a place in the table of runs. A missing value is None.
+    ``main``: it has a place in the table of runs. ``gates`` are of a gate the sense, the bound and
+    whether it holds, a run each. A missing value is None.
     """
 
     section: str
@@ -41,6 +43,7 @@ class Column:
     main: bool
     values: tuple[Any, ...]
     texts: tuple[str, ...]
+    gates: tuple[dict[str, Any] | None, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, as the page's programs read it."""
@@ -55,6 +58,7 @@ class Column:
             "main": self.main,
             "values": list(self.values),
             "texts": list(self.texts),
+            **({"gates": list(self.gates)} if self.gates else {}),
         }
 
 
@@ -66,8 +70,8 @@ def columns_of(comparison: Comparison) -> list[Column]:
         for measure, words in MEASURES.items()
     }
     named = [row.name for row in comparison.metrics if row.name in headline]
-    judged = [row.name for row in comparison.metrics if row.differs and better_when(row.name)]
-    main = set(named or judged[:_SHOWN])
+    judged = [row for row in comparison.metrics if row.differs and better_when(row.name)]
+    main = set(named or [row.name for row in sorted(judged, key=_weight)[:_SHOWN]])
     found: list[Column] = []
     taken: set[str] = set()
     for section in _SECTIONS:
@@ -89,22 +93,43 @@ def columns_of(comparison: Comparison) -> list[Column]:
                     main=section == "params" or (section == "metrics" and row.name in main),
                     values=_values(row),
                     texts=tuple(cells(section, row)),
+                    gates=tuple(map(_gate, row.values)) if section == "gates" else (),
                 )
             )
     return found
 
 
 def in_order(columns: Sequence[Column]) -> list[int]:
-    """The places of the main columns: parameters first, then metrics as the headline has them."""
+    """The places of the main columns: parameters, and metrics as the headline has them.
+
+    Parameters come first where six at most differ; behind more of them no figure would be seen.
+    """
     order = [predictor.name for predictor in PREDICTORS]
     main = [place for place, column in enumerate(columns) if column.main]
+    few = sum(columns[place].section == "params" and not columns[place].equal for place in main)
+    last = "metrics" if few <= _FEW else "params"
     return sorted(
         main,
         key=lambda place: (
-            columns[place].section != "params",
+            columns[place].section == last,
             order.index(columns[place].about) if columns[place].about in order else len(order),
         ),
     )
+
+
+def _weight(row: Difference) -> tuple[Any, ...]:
+    """Less for what says more: known of many runs, named a headline, of the test split, short."""
+    parts = row.name.split(".")
+    missing = sum(isinstance(value, Missing) or value is None for value in row.values)
+    return missing, "headline" not in parts, "test" not in parts, len(parts), row.name
+
+
+def _gate(value: Any) -> dict[str, Any] | None:
+    """What a gate asks, as JSON; None for what is missing."""
+    if not isinstance(value, Mapping):
+        return None
+    told: dict[str, Any] = finite({key: value.get(key) for key in ("sense", "bound", "passed")})
+    return told
 
 
 def _values(row: Difference) -> tuple[Any, ...]:

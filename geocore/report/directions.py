@@ -15,6 +15,7 @@ _DOWN = {
     "absrel", "silog",
 }  # fmt: skip
 _UP = {"accuracy", "f1", "precision", "recall", "iou", "miou", "auroc", "auc", "r2", "delta"}
+_ROUNDING = 1e-5  # as in templates/numbers.js
 _SUMMARIES = ("mean", "max", "median")  # of what the word before says
 
 
@@ -37,8 +38,13 @@ def better_when(name: str) -> Literal["higher", "lower", ""]:
 
 
 def verdict(name: str, baseline: float, value: float) -> Verdict:
-    """Whether ``value`` is better or worse than ``baseline``; empty if equal or not known."""
+    """Whether ``value`` is better or worse than ``baseline``; empty if equal or not known.
+
+    Equal to 1e-5 of the larger counts as equal: so far apart are sums that another machine, or
+    another number of threads, rounded otherwise.
+    """
     way = better_when(name)
-    if not way or value == baseline or math.isnan(value) or math.isnan(baseline):
+    apart = abs(value - baseline)
+    if not way or math.isnan(apart) or apart <= _ROUNDING * max(abs(value), abs(baseline)):
         return ""
     return "better" if (value > baseline) == (way == "higher") else "worse"

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 from geocore.errors import UserError
@@ -20,6 +21,7 @@ __all__ = ["EVENTS", "LivePage", "fingerprint", "with_reload"]
 EVENTS = "/events"  # where the server tells which version it has
 
 _REST = 3.0  # times as long as rendering took nothing is rendered: at most a quarter of a core
+_MOST = 10_000  # entries of a folder that are looked at, at most some 50 ms
 _SCRIPT = """
 (() => {
   const stream = new EventSource("EVENTS");
@@ -37,9 +39,9 @@ _POLICY = re.compile(
 class LivePage:
     """What ``render`` gives, kept until what lies at ``watched`` changes and it gives another.
 
-    ``watched`` are files and folders, looked at each ``every`` seconds by name, size and time of
-    change. Where rendering fails (a run is writing) the page stays as it was and ``on_trouble`` is
-    told the line, once; ``on_change`` is called after each new page. Whatever ``render`` raises
+    ``watched`` are files and folders, looked at each ``every`` seconds as ``fingerprint`` does.
+    Where rendering fails (a run is writing) the page stays as it was and ``on_trouble`` is told the
+    line, once; ``on_change`` is called after each new page. Whatever ``render`` raises
     the first time is raised.
     """
 
@@ -135,12 +137,16 @@ def _told(error: Exception) -> str:
 
 
 def fingerprint(watched: Iterable[Path]) -> int:
-    """A number that changes when a file at or below ``watched`` comes, goes, or is written."""
+    """A number that changes when a file at or below ``watched`` comes, goes, or is written.
+
+    That is told by names, sizes and times of change; of a folder the first 10,000 entries count,
+    but for ``__pycache__``.
+    """
     return hash(tuple(entry for path in watched for entry in _states(path)))
 
 
 def _states(path: Path) -> Iterator[tuple[str, int, int]]:
-    for file in sorted(_below(path)) if path.is_dir() else [path]:
+    for file in sorted(islice(_below(path), _MOST)) if path.is_dir() else [path]:
         with suppress(OSError):  # it is not there, or went while it was looked for
             about = file.stat()
             yield str(file), about.st_mtime_ns, about.st_size
@@ -149,6 +155,7 @@ def _states(path: Path) -> Iterator[tuple[str, int, int]]:
 def _below(folder: Path) -> Iterator[Path]:
     """What lies below it; a folder that goes meanwhile, as a stage's does, is passed over."""
     for above, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
         yield from (Path(above, name) for name in [*folders, *files])
 
 

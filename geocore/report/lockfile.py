@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import configparser
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from geocore.config.foreign_json import parse_json
 from geocore.config.load import leaves, parse_yaml
 from geocore.errors import UserError
 
@@ -111,7 +111,7 @@ class Cache:
             return (
                 None
                 if content is None
-                else {str(entry["relpath"]): str(entry["md5"]) for entry in json.loads(content)}
+                else {str(entry["relpath"]): str(entry["md5"]) for entry in parse_json(content)}
             )
         except (ValueError, KeyError, TypeError):
             return None  # damaged: as good as absent

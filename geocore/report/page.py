@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from geocore.report.columns import Column, columns_of, in_order
-from geocore.report.comparison import SECTIONS, Comparison
+from geocore.report.comparison import SECTIONS, Comparison, Missing
 from geocore.report.curve_chart import Chart, curve_charts
 from geocore.report.panels import (
     chip_panel,
@@ -28,7 +30,7 @@ __all__ = ["comparison_page"]
 
 _STYLES = ("style.css", "comparison.css", "spheres.css", "panels.css")
 _PROGRAMS = (
-    "state.js", "numbers.js", "scales.js", "filter.js", "theme.js", "table.js",
+    "state.js", "numbers.js", "differences.js", "scales.js", "filter.js", "theme.js", "table.js",
     "coordinates.js", "plots.js", "curves.js", "scatter.js", "pictures.js", "export.js",
     "spheres.js", "spheres-charts.js", "spheres-difference.js", "spheres-hands.js",
     "spheres-panel.js", "panels.js", "start.js",
@@ -48,13 +50,17 @@ def comparison_page(comparison: Comparison, snapshots: Sequence[Snapshot]) -> st
     Raises ``UserError`` if Jinja2 is not installed.
     """
     check_installed()
+    folder = _common_folder(snapshots)
+    if folder:
+        snapshots = [replace(s, name=s.name.removeprefix(folder)) for s in snapshots]
+        comparison = replace(comparison, names=tuple(s.name for s in snapshots))
     columns, groups = columns_of(comparison), seed_groups(snapshots)
     numbers = {(column.section, column.name): place for place, column in enumerate(columns)}
     rows = _rows(comparison, numbers)
     panels = _panels(snapshots)
     charts = curve_charts([(s.name, s.curves) for s in snapshots])
     library = plotly() if charts or len(snapshots) > 2 else None
-    data = _data(snapshots, columns, groups, charts)
+    data = _data(snapshots, columns, groups, charts, _files(comparison))
     spent = sum(len(panel["html"]) for panel in panels) + len(script_json(data))
     spent += len(library.text) if library else 0
     spent += _CELL * len(snapshots) * sum(len(section) for section in rows.values())
@@ -68,9 +74,10 @@ def comparison_page(comparison: Comparison, snapshots: Sequence[Snapshot]) -> st
         library=library,
         data=data,
         title=_title(comparison.names),
+        folder=folder.rstrip("/"),
         snapshots=snapshots,
         names=comparison.names,
-        counts=[_counted(comparison, section) for section in SECTIONS],
+        counts=[_counted(comparison, section, rows[section]) for section in SECTIONS],
         equal=[counted(section, comparison.same[section]) for section in SECTIONS],
         heads=[(place, columns[place]) for place in in_order(columns)],
         runs=[_run(place, snapshot, columns, rows) for place, snapshot in enumerate(snapshots)],
@@ -87,6 +94,18 @@ def comparison_page(comparison: Comparison, snapshots: Sequence[Snapshot]) -> st
         figures=shown,
         left_out=left_out,
     )
+
+
+def _common_folder(snapshots: Sequence[Snapshot]) -> str:
+    """What the names of studies have in common, ``studies/x/``; ``""`` where others are with them.
+
+    It is said once: beside a colour, or above a column, there is room for a few letters.
+    """
+    if not all(snapshot.study for snapshot in snapshots):
+        return ""
+    folders = [snapshot.name.split("/")[:-1] for snapshot in snapshots]
+    alike = takewhile(lambda parts: len({*parts}) == 1, zip(*folders, strict=False))
+    return "".join(f"{part}/" for part, *_ in alike)
 
 
 def _panels(snapshots: Sequence[Snapshot]) -> list[dict[str, Any]]:
@@ -112,9 +131,16 @@ def _title(names: Sequence[str]) -> str:
     return " against ".join(names) if len(names) == 2 else f"{', '.join(others)} and {last}"
 
 
-def _counted(comparison: Comparison, section: str) -> dict[str, Any]:
-    count = sum(row.differs for row in comparison.section(section))
-    return {"section": section, "count": count, "words": counted(section, count)}
+def _counted(comparison: Comparison, section: str, rows: Sequence[Row]) -> dict[str, Any]:
+    """A link to a section: what is seen there at first, or what ``only differences`` hides."""
+    seen = sum(not row.equal for row in rows)
+    return {
+        "section": section,
+        "words": counted(section, seen or len(rows)),
+        "there": bool(rows),
+        "equal": not seen,
+        "differs": any(row.differs for row in comparison.section(section)),
+    }
 
 
 def _rows(comparison: Comparison, numbers: Mapping[tuple[str, str], int]) -> dict[str, list[Row]]:
@@ -170,6 +196,7 @@ def _data(
     columns: Sequence[Column],
     groups: Sequence[SeedGroup],
     charts: Sequence[Chart],
+    files: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """What the page's programs read."""
     return {
@@ -180,7 +207,22 @@ def _data(
         "main": in_order(columns),
         "groups": [list(group.runs) for group in groups],
         "curves": [_curve(chart) for chart in charts],
+        "files": files,
     }
+
+
+def _files(comparison: Comparison) -> list[dict[str, Any]]:
+    """The files of code and data that differ, with their whole digests, for the export."""
+    return [
+        {
+            "section": section,
+            "name": row.name,
+            "values": [None if isinstance(value, Missing) else value for value in row.values],
+        }
+        for section in ("code", "data")
+        for row in comparison.section(section)
+        if row.differs
+    ]
 
 
 def _curve(chart: Chart) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""How a snapshot came about: of each stage the newest run of the ledger that gave these results."""
+"""How a snapshot came about: of each stage the run of the ledger that gave these results."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,28 @@ _MACHINE = ("host", "platform", "python", "libraries", "requirements_lock")
 _CODE = ("commit", "dirty", "digest")
 
 
-def record_of_results(root: Path, given: Mapping[str, str], lock: Lock) -> dict[str, Any]:
+def record_of_results(
+    root: Path,
+    given: Mapping[str, str],
+    lock: Lock,
+    *,
+    study: str = "",
+    commit: str | None = None,
+    until: str = "",
+) -> dict[str, Any]:
     """Of the runs that gave the files of ``given``, path -> digest by ``geocore.runs.digest``.
 
-    A run counts if each of its files that is in ``given`` has that digest; the runs that gave
-    what it read follow. ``{}`` where nothing is known, else ``stages``: stage -> what its run
-    asked, spent and gave, and ``lock``: stage -> the ``deps`` (without code) and ``outs`` of
-    ``dvc.lock``.
+    A run of ``study`` counts if each of its files that is in ``given`` has that digest; the runs
+    that gave what it read follow, and of a stage that leaves nothing to compare (``report``,
+    ``gate``) the run that read these results. Where several runs of a stage count it is the newest:
+    of those recorded at ``commit``, else of those that began by the time ``until``, else of all.
+    ``{}`` where nothing is known, else ``stages``: stage -> what its run asked, spent and gave, and
+    ``lock``: stage -> the ``deps`` (without code) and ``outs`` of ``dvc.lock``.
     """
-    entries = Ledger(ledger_folder(root), root).runs()
-    made = [entry for entry in entries if _gave(entry, given)]
+    entries = _preferred(Ledger(ledger_folder(root), root).runs(), commit, until)
+    made = [entry for entry in entries if _gave(entry, given, study)]
     stages = _with_sources(made, entries)
+    stages = _with_readers(stages, entries, lock, given, study)
     locked = {
         name: {
             "deps": {path: md5 for path, md5 in stage.deps.items() if not is_code(path)},
@@ -52,45 +64,131 @@ def record_of_run(root: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
 def record_until(root: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
     """Of a run of the whole pipeline: each stage's newest run that began before its end.
 
-    Its own figures stand under ``whole``.
+    One that left nothing, as ``gate`` or a stage that failed, counts if the pipeline ran it. The
+    pipeline's own figures stand under ``whole``.
     """
     end = str(entry.get("ended") or entry["started"])
     runs = Ledger(ledger_folder(root), root).runs()
     before = [
         other
         for other in runs
-        if not other.get("study") and other["started"] <= end and other["run"] != entry["run"]
+        if not _study(other)
+        and other["started"] <= end
+        and other["run"] != entry["run"]
+        and (_mapping(other, "outs") or other["started"] >= entry["started"])
     ]
-    stages = _with_sources([other for other in before if _mapping(other, "outs")], ())
+    stages = _with_sources(before, ())
     return {"whole": _told(entry), **({"stages": stages} if stages else {})}
 
 
-def _gave(entry: Mapping[str, Any], given: Mapping[str, str]) -> bool:
+def _preferred(
+    entries: Iterable[Mapping[str, Any]], commit: str | None, until: str
+) -> list[Mapping[str, Any]]:
+    """The entries, which come the newest first: those at the commit, those before it, the rest."""
+
+    def rank(entry: Mapping[str, Any]) -> int:
+        code = _mapping(entry, "code")
+        if commit is not None and code.get("commit") == commit and code.get("dirty") is not True:
+            return 0
+        return 1 if str(entry.get("started", "")) <= until else 2
+
+    return sorted(entries, key=rank)  # stable
+
+
+def _gave(entry: Mapping[str, Any], given: Mapping[str, str], study: str) -> bool:
     outs = {path: digest for path, digest in _mapping(entry, "outs").items() if path in given}
     same = all(given[path] == digest for path, digest in outs.items())
-    return bool(outs) and same and not entry.get("study")
+    return bool(outs) and same and _study(entry) == study
+
+
+def _with_readers(
+    stages: dict[str, Any],
+    entries: Sequence[Mapping[str, Any]],
+    lock: Lock,
+    given: Mapping[str, str],
+    study: str,
+) -> dict[str, Any]:
+    """With those stages of the lock that leave nothing to compare and read what is known here."""
+    found = dict(stages)
+    known = {*given.values(), *(d for stage in stages.values() for d in _given_by(stage))}
+    waiting = [name for name in lock.stages if name not in found]
+    while waiting:
+        for name in waiting:
+            entry = next((e for e in entries if _ends(e, name, study, known)), None)
+            if entry is not None:
+                found[name] = _told(entry)
+                known.update(_given_by(found[name]))
+        left = [name for name in waiting if name not in found]
+        if left == waiting:
+            break
+        waiting = left
+    return found
+
+
+def _ends(entry: Mapping[str, Any], stage: str, study: str, known: Container[str]) -> bool:
+    """Whether it is a run of that stage on results that are known, leaving a page or nothing."""
+    read = [str(digest) for digest in _mapping(entry, "inputs").values()]
+    pages = all(path.endswith(".html") for path in _mapping(entry, "outs"))
+    own = entry.get("stage") == stage and _study(entry) == study
+    return own and pages and bool(read) and all(digest in known for digest in read)
+
+
+def _given_by(stage: Mapping[str, Any]) -> list[str]:
+    return [str(digest) for digest in _mapping(stage, "outs").values()]
 
 
 def _with_sources(
     made: Iterable[Mapping[str, Any]], entries: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Stage -> its record, of the first run of each in ``made`` and of those they read from."""
-    givers: dict[str, Mapping[str, Any]] = {}
-    for entry in entries:  # the newest first
+    """Stage -> its record, of the first run of each in ``made`` and of those they read from.
+
+    What several runs gave, as two networks of one shape give one ``model.json``, is of the one
+    whose study is the nearest, and of those the first. A stage elsewhere is ``STAGE of FOLDER``:
+    the last word of one above, else the way from the folder that both lie in.
+    """
+    givers: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in entries:
         for digest in _mapping(entry, "outs").values():
-            givers.setdefault(str(digest), entry)
-    found: dict[str, dict[str, Any]] = {}
-    waiting, seen = list(made), set()
-    home = waiting[0].get("study") if waiting else ""
+            givers.setdefault(str(digest), []).append(entry)
+    found: dict[str, Any] = {}
+    waiting = list(made)
+    seen: set[tuple[str, str]] = set()
+    home = _study(waiting[0]) if waiting else ""
     for entry in waiting:
-        elsewhere = entry.get("study") != home and entry.get("study")
-        name = f"{entry['stage']} of {entry['study']}" if elsewhere else str(entry["stage"])
+        study = _study(entry)
+        elsewhere = f" of {_way(study, home)}" if study != home else ""
+        name = f"{entry['stage']}{elsewhere}"
         if name not in found:
             found[name] = _told(entry)
-            new = [d for d in map(str, _mapping(entry, "inputs").values()) if d not in seen]
-            seen.update(new)
-            waiting += [givers[digest] for digest in new if digest in givers]
+            new = [
+                d for d in map(str, _mapping(entry, "inputs").values()) if (study, d) not in seen
+            ]
+            seen.update((study, digest) for digest in new)
+            waiting += [_nearest(givers[digest], study) for digest in new if digest in givers]
     return dict(sorted(found.items(), key=lambda pair: str(pair[1].get("started", ""))))
+
+
+def _way(study: str, home: str) -> str:
+    if not study:
+        return "the root"
+    if f"{home}/".startswith(f"{study}/"):
+        return study.rpartition("/")[2]
+    return "/".join(study.split("/")[_shared(study, home) :])
+
+
+def _nearest(entries: Sequence[Mapping[str, Any]], study: str) -> Mapping[str, Any]:
+    """The first of those whose study's folder shares the most with ``study``."""
+    return max(entries, key=lambda entry: _shared(study, _study(entry)))
+
+
+def _shared(study: str, other: str) -> int:
+    """How many folders two have in common, from above."""
+    parts = zip(study.split("/"), other.split("/"), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], parts))
+
+
+def _study(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("study") or "")
 
 
 def _told(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A name -> the snapshot it stands for: the workspace, a git revision, an experiment, a run."""
+"""A name -> the snapshot that it stands for: workspace, revision, experiment, run, study."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 
 from geocore.errors import UserError
+from geocore.report.pipeline_of import has_pipeline, study_of
 from geocore.report.recorded import recorded_snapshot
 from geocore.report.repository import Repository
 from geocore.report.revision import revision_snapshot
@@ -24,8 +25,9 @@ def read_snapshot(root: Path, name: str) -> Snapshot:
     """The state of the project at ``root`` that ``name`` stands for.
 
     ``"workspace"``: the files as they lie now; else a git revision, the name of a DVC experiment,
-    or a run of the ledger by its name or a beginning of it, in this order. Raises ``UserError``
-    in one line for a name that is none of these or stands for several.
+    or a run of the ledger by its name or a beginning of it, or the folder of a study for its files
+    as they lie now, in this order. ``REVISION:FOLDER`` is a study in a revision. Raises
+    ``UserError`` in one line for a name that is none of these or stands for several.
     """
     if name == WORKSPACE:
         return workspace_snapshot(root)
@@ -44,6 +46,17 @@ def read_snapshot(root: Path, name: str) -> Snapshot:
     runs = sorted((path.stem for path in ledger.root.glob("[!.]*.json")), reverse=True)
     if name and any(run.startswith(name) for run in runs):
         return recorded_snapshot(root, name, ledger.show(name))
+    study = study_of(name)
+    if study and (root / study / "dvc.yaml").is_file():
+        return workspace_snapshot(root, name, study)
+    before, colon, folder = name.partition(":")
+    commit, study = repository.commit(before), study_of(folder)
+    if colon and commit is not None:
+        if not has_pipeline(repository.files(commit), study):
+            raise UserError(
+                f"{name!r}: no {study or '.'}/dvc.yaml there; expected a study's folder"
+            )
+        return revision_snapshot(root, name, commit, study=study)
     known = [WORKSPACE, "HEAD", *repository.names(), *(found.name for found in experiments), *runs]
     raise UserError(f"{name!r} is no git revision, experiment or run; {_hint(name, known)}")
 

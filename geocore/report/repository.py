@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from geocore.errors import UserError
@@ -100,6 +101,11 @@ class Repository:
         """The first line of a commit's message."""
         text = self._text("show", "--no-patch", "--format=%s", "--end-of-options", commit)
         return text or ""
+
+    def committed(self, commit: str) -> str:
+        """When a commit was made, in UTC as ISO 8601; ``""`` if that is not known."""
+        text = self._text("show", "--no-patch", "--format=%ct", "--end-of-options", commit) or ""
+        return datetime.fromtimestamp(int(text), UTC).isoformat() if text.isdecimal() else ""
 
     def present(self, folders: Iterable[str]) -> list[str]:
         """Files below ``folders`` as they lie now, tracked or not, but for the ignored ones."""

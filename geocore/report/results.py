@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from geocore.config.foreign_json import parse_json
 from geocore.errors import UserError
 from geocore.report.snapshot import Curve
 from geocore.runs.digest import digest_bytes
@@ -81,8 +81,8 @@ class Results:
 
     def _json(self, path: str, content: bytes) -> dict[str, Any]:
         try:
-            value = json.loads(content)
-        except (ValueError, RecursionError):
+            value = parse_json(content)
+        except ValueError:
             value = None
         if not isinstance(value, dict):
             raise UserError(f"{self._owner}: {path}: no JSON object; expected what a stage writes")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from geocore.report.lockfile import Cache, Lock
+from geocore.report.pipeline_of import tree_of
 from geocore.report.provenance import record_of_results
 from geocore.report.repository import Repository
 from geocore.report.results import TABLE_LIMIT, Results, is_result, is_table
@@ -20,15 +21,22 @@ _BY_DVC = re.compile(r"dvc: commit experiment [0-9a-f]+")  # a message that tell
 
 
 def revision_snapshot(
-    root: Path, name: str, commit: str, kind: Literal["revision", "experiment"] = "revision"
+    root: Path,
+    name: str,
+    commit: str,
+    kind: Literal["revision", "experiment"] = "revision",
+    study: str = "",
 ) -> Snapshot:
-    """What the commit holds below ``root``; what is in no cache here is left out and said."""
+    """What the commit holds below ``root``; what is in no cache here is left out and said.
+
+    It is that of the root's pipeline, or of the one in the folder ``study``.
+    """
     repository = Repository(root)
-    files = repository.files(commit)
+    files = tree_of(repository.files(commit), study)
     wanted = [path for path in files if _is_read(path) or path in ("params.yaml", "dvc.lock")]
     contents = repository.contents(files[path] for path in wanted)
     held = {path: contents[files[path]] for path in wanted if files[path] in contents}
-    tracked = Tracked.of(name, held.get("params.yaml"), held.get("dvc.lock"))
+    tracked = Tracked.of(name, held.get("params.yaml"), held.get("dvc.lock")).within(study)
     results, absent = Results(name), []
     for path, content in held.items():
         if _is_read(path):
@@ -56,10 +64,18 @@ def revision_snapshot(
         curves=results.curves,
         pictures=results.pictures,
         tables=results.tables,
-        record=record_of_results(root, results.digests, tracked.lock),
+        record=record_of_results(
+            root,
+            results.digests,
+            tracked.lock,
+            study=study,
+            commit=commit,
+            until=repository.committed(commit),
+        ),
         notes=notes,
         other_code=other_code,
         unread=None if any(map(_has_pictures, absent)) else {},
+        study=study,
     )
 
 

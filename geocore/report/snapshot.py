@@ -31,7 +31,8 @@ class Snapshot:
     ``tables`` are small files of results by their place, ``evaluate/equivariance.parquet``, and
     ``record`` is what the ledger knows of the runs behind it (``geocore.report.provenance``).
     ``about`` says in a few words what it is, ``notes`` what was left out and why; ``dirty``:
-    its code was not that of the commit. A run of one stage of a study names its folder.
+    its code was not that of the commit. ``study`` is the folder of the pipeline that it is of, ""
+    for the root's.
 
     ``other_code`` is the code in the tree that its own stages do not depend on: those of another
     snapshot may. ``unread`` is the md5 of pictures and tables that it had and whose bytes are not

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from geocore.report.programs import script_json
 from geocore.report.rendering import render
 from geocore.report.sphere_file import UNKNOWN, Spheres, SphereSample, Turned, read_spheres
+from geocore.report.sphere_inputs import scenes
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -110,11 +111,14 @@ def _data(found: Sequence[tuple[int, str, Spheres]], maps: _Maps) -> tuple[dict[
     told: dict[int, list[Any]] = {index: [] for index, _, _ in found}
     for of in samples:
         at = len(maps.texts), maps.size
+        seen = [
+            (spheres, next((one for one in spheres.samples if (one.sample, one.view) == of), None))
+            for _, _, spheres in found
+        ]
         entries = {
-            index: next((_sample(spheres, one, maps) for one in spheres.samples
-                         if (one.sample, one.view) == of), None)
-            for index, _, spheres in found
-        }  # fmt: skip
+            index: None if one is None else {**_sample(spheres, one, maps), "scene": scene}
+            for (index, _, _), (spheres, one), scene in zip(found, seen, scenes(seen), strict=True)
+        }
         if maps.size > _BUDGET and kept:
             del maps.texts[at[0] :]
             break

@@ -10,6 +10,7 @@ from typing import Any
 from geocore.config.load import leaves, parse_yaml
 from geocore.errors import UserError
 from geocore.report.lockfile import Lock, is_code, parse_lock
+from geocore.report.pipeline_of import lock_of
 from geocore.report.results import is_data
 from geocore.report.snapshot import md5_of
 
@@ -33,6 +34,10 @@ class Tracked:
             {} if params is None else leaves(_yaml(params, f"{owner}: params.yaml")),
             Lock() if lock is None else parse_lock(_decoded(lock, f"{owner}: dvc.lock"), owner),
         )
+
+    def within(self, study: str) -> Tracked:
+        """The same with the paths of the lock from the study's folder."""
+        return Tracked(self.params, lock_of(self.lock, study))
 
     def parted(self, files: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """Of all ``files`` of a tree the code that the pipeline depends on, and all other code.

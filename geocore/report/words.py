@@ -11,6 +11,7 @@ from geocore.report.comparison import Difference, Missing
 
 __all__ = ["bound_of", "cells", "counted", "figure", "figures", "plain", "shown", "signed"]
 
+_METRIC = 7  # digits of a metric: what differs behind them is rounding, and the delta tells it
 _LONGEST = 200  # characters of a value that a cell shows
 
 
@@ -53,11 +54,11 @@ def figure(value: Any) -> str:
     return figures([value])[0]
 
 
-def figures(values: Sequence[Any]) -> list[str]:
-    """Numbers in as few digits, at least four, as tell the different ones apart."""
+def figures(values: Sequence[Any], most: int = 17) -> list[str]:
+    """Numbers in as few digits, at least four, as tell the different ones apart, or in ``most``."""
     numbers = {value for value in values if _is_number(value)}
     digits = next(
-        (d for d in range(4, 17) if len({_figure(n, d) for n in numbers}) == len(numbers)), 17
+        (d for d in range(4, most) if len({_figure(n, d) for n in numbers}) == len(numbers)), most
     )
     return [_figure(value, digits) if _is_number(value) else shown(value) for value in values]
 
@@ -87,7 +88,7 @@ def bound_of(gate: Mapping[str, Any]) -> str:
 def cells(section: str, row: Difference) -> list[str]:
     """The values of a row in words, one for each snapshot."""
     if section == "metrics":
-        return figures(row.values)
+        return figures(row.values, _METRIC)
     if section in ("code", "data"):
         return _digests(row.values)
     if section == "gates":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from geocore.errors import UserError
 from geocore.report.lockfile import CODE, is_code
+from geocore.report.pipeline_of import PINS, own_name, tree_of
 from geocore.report.provenance import record_of_results
 from geocore.report.repository import Repository
 from geocore.report.results import TABLE_LIMIT, Results, is_data, is_result, is_table
@@ -19,30 +20,37 @@ __all__ = ["WORKSPACE", "workspace_snapshot"]
 WORKSPACE = "workspace"
 
 
-def workspace_snapshot(root: Path) -> Snapshot:
-    """The files below ``root`` as they lie now.
+def workspace_snapshot(root: Path, name: str = WORKSPACE, study: str = "") -> Snapshot:
+    """The files below ``root`` as they lie now, of its pipeline or of that in the folder ``study``.
 
     What a stage gave goes by the digests of ``dvc.lock``; data that none makes is digested anew.
     """
-    repository = Repository(root)
-    tracked = Tracked.of(WORKSPACE, _content(root / "params.yaml"), _content(root / "dvc.lock"))
-    results = Results(WORKSPACE)
-    for path in sorted((root / "results").rglob("*")):
-        name = path.relative_to(root).as_posix()
-        if _is_read(name, path):
-            results.add(name, path.read_bytes())
-    present = repository.hashes(repository.present([*CODE, *ALWAYS]))
+    repository, own = Repository(root), root / study
+    params, lock = (_content(own / file) for file in ("params.yaml", "dvc.lock"))
+    whole = Tracked.of(name, params, lock)
+    tracked = whole.within(study)
+    results = Results(name)
+    for path in sorted((own / "results").rglob("*")):
+        place = path.relative_to(own).as_posix()
+        if _is_read(place, path):
+            results.add(place, path.read_bytes())
+    pipeline = f"{study}/dvc.yaml" if study else "dvc.yaml"
+    hashes = repository.hashes(repository.present([*CODE, PINS, pipeline]))
+    present = tree_of(hashes, study)
     code, other_code = tracked.parted(present)
-    texts = {path: (root / path).read_bytes() for path in code}
+    texts = {
+        path: (own if path == "dvc.yaml" else root).joinpath(path).read_bytes() for path in code
+    }
     commit = repository.commit("HEAD")
-    sources = _sources(repository, tracked.lock.sources())
+    sources = _sources(repository, whole.lock.sources(), study)
     now = {**tracked.data(), **sources}
     unknown = ("no git repository here: which code it stands for is not known",)
+    then = {} if commit is None else _code(tree_of(repository.files(commit), study))
     return Snapshot(
-        name=WORKSPACE,
+        name=name,
         kind="workspace",
         commit=commit,
-        dirty=commit is not None and _code(repository.files(commit)) != _code(present),
+        dirty=commit is not None and then != _code(present),
         about="the files as they lie now",
         params=tracked.params,
         metrics=results.metrics,
@@ -52,9 +60,10 @@ def workspace_snapshot(root: Path) -> Snapshot:
         curves=results.curves,
         pictures=results.pictures,
         tables=results.tables,
-        record=record_of_results(root, results.digests, tracked.lock),
+        record=record_of_results(root, results.digests, tracked.lock, study=study),
         notes=tracked.notes(texts, sources) if present else unknown,
         other_code=other_code if present else None,
+        study=study,
     )
 
 
@@ -68,23 +77,23 @@ def _code(files: Mapping[str, str]) -> dict[str, str]:
     return {path: blob for path, blob in files.items() if path in ALWAYS or is_code(path)}
 
 
-def _sources(repository: Repository, paths: Iterable[str]) -> dict[str, str | None]:
+def _sources(repository: Repository, paths: Iterable[str], study: str) -> dict[str, str | None]:
     """Path -> the digest that DVC would give what lies there now, None if nothing does.
 
-    A path of which that cannot be told is left out.
+    A path of which that cannot be told is left out, and so is what another study makes.
     """
     found: dict[str, str | None] = {}
     for path in paths:
-        target = repository.root / path
-        if target.is_symlink():
-            continue  # DVC follows it, git does not
+        target, name = repository.root / path, own_name(path, study)
+        if target.is_symlink() or (study and name.startswith("studies/")):
+            continue  # a link DVC follows and git does not
         if not target.is_dir():
-            found[path] = _md5(target) if target.is_file() else None
+            found[name] = _md5(target) if target.is_file() else None
             continue
         inside = repository.unignored(path, ".dvcignore")
         if inside is not None:
-            names = {name.removeprefix(f"{path}/"): repository.root / name for name in inside}
-            found[path] = listed_md5({name: _md5(file) for name, file in names.items()})
+            names = {file.removeprefix(f"{path}/"): repository.root / file for file in inside}
+            found[name] = listed_md5({file: _md5(there) for file, there in names.items()})
     return found
 
 

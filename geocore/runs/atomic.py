@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import hashlib
 import os
+import platform
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from geocore.errors import UserError
 from geocore.runs.canonical import canonical_json
 from geocore.runs.processes import alive
 
 __all__ = [
+    "beside",
     "discard",
     "disk_error",
     "remove_stale",
@@ -28,7 +32,10 @@ __all__ = [
     "write_text",
 ]
 
-_LEFTOVER = re.compile(r"\.(?P<name>.+)\.(?P<kind>tmp|old)-(?P<pid>\d+)-[0-9a-f]{8}")
+_LEFTOVER = re.compile(
+    r"\.(?P<name>.+)\.(?P<kind>tmp|old)-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}"
+)
+_OLD = 30 * 86400.0  # seconds without a change, after which nobody works on it on any machine
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _REASONS = {
     errno.ENOSPC: "no space left on device",
@@ -44,14 +51,14 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path; what is created there takes the place of ``path`` on a clean exit.
 
     The temporary lies in the same folder (created if need be) and may become a file or a folder.
-    Its name is ``.NAME.tmp-PID-xxxx``, without the suffix: tell a writer that goes by suffixes
-    which format is meant. On a clean exit it is fsynced and renamed into place; on any error it
-    is removed and the old stays whole. A full disk, an exceeded quota or limit, a read-only file
-    system and a refused permission raise ``UserError``; ``FileNotFoundError`` if nothing was
-    created.
+    Its name is ``.NAME.tmp-HOST-PID-xxxx``, without the suffix: tell a writer that goes by
+    suffixes which format is meant. On a clean exit it is fsynced and renamed into place; on any
+    error it is removed and the old stays whole. A full disk, an exceeded quota or limit, a
+    read-only file system and a refused permission raise ``UserError``; ``FileNotFoundError`` if
+    nothing was created.
     """
     path = Path(path)
-    temporary = _beside(path, "tmp")
+    temporary = beside(path, "tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -97,20 +104,33 @@ def discard(path: Path) -> None:
     """Remove a file or a folder, in one step for whoever looks: the name first, then the bytes."""
     path = Path(path)
     if os.path.lexists(path):
-        aside = _beside(path, "tmp")
+        aside = beside(path, "tmp")
         path.rename(aside)
         _remove(aside)
 
 
-def remove_stale(folder: Path) -> tuple[int, int]:
-    """Remove what dead processes of this machine left in ``folder``; return how many, how large.
+def beside(path: Path, kind: Literal["tmp", "old"] = "tmp") -> Path:
+    """``.NAME.KIND-HOST-PID-xxxx`` in the folder of ``path``: a name that is new, and that
+    ``remove_stale`` knows by this process.
+    """
+    owner = f"{_this_host()}-{os.getpid()}"
+    return path.with_name(f".{path.name}.{kind}-{owner}-{secrets.token_hex(4)}")
 
-    An old folder that was set aside, and whose successor never arrived, is put back instead.
+
+def remove_stale(folder: Path) -> tuple[int, int]:
+    """Remove what dead processes left in ``folder``; return how many, how large.
+
+    Whether a process of this machine lives is known. Of another, with which the folder is shared,
+    it is not: what is its own stays until nothing in it has changed for 30 days. An old folder that
+    was set aside, and whose successor never arrived, is put back instead.
     """
     count = size = 0
     for entry in sorted(Path(folder).glob(".*")):
         match = _LEFTOVER.fullmatch(entry.name)
-        if match is None or alive(int(match["pid"])):
+        if match is None:
+            continue
+        ours = match["host"] == _this_host()
+        if alive(int(match["pid"])) if ours else not _is_old(entry):
             continue
         target = entry.with_name(match["name"])
         if match["kind"] == "old" and not os.path.lexists(target):
@@ -152,8 +172,23 @@ def disk_error(error: BaseException, path: Path) -> UserError | None:
     return UserError(f"{_REASONS[number]} while writing {_shown(path)}{free}; {left}")
 
 
-def _beside(path: Path, kind: str) -> Path:
-    return path.with_name(f".{path.name}.{kind}-{os.getpid()}-{secrets.token_hex(4)}")
+def _this_host() -> str:
+    """Eight hex digits for whatever numbers the processes: the machine, or a container on it."""
+    try:
+        space = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # not on macOS
+        space = ""
+    return hashlib.sha256(f"{platform.node()} {space}".encode()).hexdigest()[:8]
+
+
+def _is_old(path: Path) -> bool:
+    """Whether nothing in the file or folder has changed for so long that nobody can mean it."""
+    try:
+        below = (Path(at, name) for at, _, names in os.walk(path) for name in [*names, "."])
+        newest = max(entry.lstat().st_mtime for entry in [path, *below])
+    except OSError:  # it goes while we look
+        return False
+    return time.time() - newest > _OLD
 
 
 def _is_about(name: str, path: Path) -> bool:
@@ -208,7 +243,7 @@ def _move_in(temporary: Path, path: Path) -> None:
     if _exchange(temporary, path):
         _remove(temporary)
         return
-    aside = _beside(path, "old")
+    aside = beside(path, "old")
     path.rename(aside)
     try:
         temporary.rename(path)

@@ -22,6 +22,7 @@ from typing import Any
 
 from geocore.errors import UserError
 from geocore.runs.atomic import remove_stale, write_json
+from geocore.runs.digest import digest_json
 from geocore.runs.environment import environment, git_state
 from geocore.runs.home import project_root
 from geocore.runs.processes import alive, start_ticks
@@ -42,7 +43,14 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "params": dict,
     "key": str,
 }
-_OWN = {"run", "stage", "state", "pid", "pid_ticks", "started", "ended", "error", *_MEASURED}
+_OWN = {
+    *("run", "stage", "state", "pid", "pid_ticks", "started", "ended", "error", "checksum"),
+    *_MEASURED,
+}
+# What reading an entry raises, whatever was done to its file.
+_DAMAGE = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
 
 
 class Run:
@@ -52,7 +60,7 @@ class Run:
         self._path = path
         self._entry = entry
         self._lock = threading.Lock()
-        write_json(path, entry)
+        _write(path, entry)
 
     @property
     def id(self) -> str:
@@ -77,12 +85,15 @@ class Run:
     def _update(self, values: Mapping[str, Any]) -> None:
         with self._lock:
             merged = _merge(self._entry, values)
-            write_json(self._path, merged)
+            _write(self._path, merged)
             self._entry = merged
 
 
 class Ledger:
-    """Runs under ``root``, a JSON file each. ``project`` is the repository, found if not given."""
+    """Runs under ``root``, a JSON file each, with its checksum.
+
+    ``project`` is the repository, found if not given.
+    """
 
     def __init__(self, root: Path, project: Path | None = None) -> None:
         self.root = Path(root)
@@ -217,10 +228,20 @@ class Ledger:
         return entries, [damage for _, damage in loaded if damage is not None]
 
 
+def _write(path: Path, entry: Mapping[str, Any]) -> None:
+    write_json(path, {**entry, "checksum": digest_json(entry)})
+
+
 def _load(path: Path) -> tuple[dict[str, Any] | None, str | None]:
-    """An entry with its state as of now, or what is wrong with it."""
+    """An entry with its state as of now, or what is wrong with it.
+
+    One that an earlier version wrote has no checksum, and is taken as it is.
+    """
     try:
         entry = json.loads(path.read_bytes())
+        found = entry.pop("checksum", None)
+        if found is not None and found != digest_json(entry):
+            raise ValueError("checksum")
         for name in ("run", "stage", "state", "started"):
             if not isinstance(entry[name], str):
                 raise TypeError(name)
@@ -230,7 +251,7 @@ def _load(path: Path) -> tuple[dict[str, Any] | None, str | None]:
                 raise TypeError(name)
         if entry["state"] == "running" and _has_died(entry):
             entry["state"] = "died"
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except _DAMAGE:
         return None, f"{path}: not a ledger entry; it is skipped"
     return entry, None
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from geocore.config.foreign_json import parse_json
 from geocore.runs.atomic import write_json
 from geocore.runs.digest import digest_file, digest_json
 
@@ -28,13 +28,13 @@ def write_manifest(folder: Path, about: Mapping[str, Any]) -> None:
 def read_manifest(key: str, folder: Path) -> tuple[dict[str, Any] | None, str | None]:
     """The manifest of piece ``key``, or what is wrong with it; exactly one of the two is None."""
     try:
-        manifest = json.loads((folder / _NAME).read_bytes())
+        manifest = parse_json((folder / _NAME).read_bytes())
         expected = manifest.pop("checksum")
         found = digest_json(manifest)
         owner = manifest["key"]
     except OSError as error:
         return None, f"{_NAME} cannot be read ({error.strerror})"
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None, f"{_NAME} is not a manifest; expected JSON with a checksum"
     if found != expected:
         return None, f"{_NAME} has digest {found}; expected {expected}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import shutil
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from geocore.config.foreign_json import parse_json
 from geocore.runs.atomic import remove_stale, replacing, write_json
 from geocore.runs.digest import digest_file
 
@@ -40,8 +40,8 @@ class Parts:
         The part itself is not looked at: whoever believes it reads it, and compares.
         """
         try:
-            digest = json.loads(self._paths(name)[1].read_bytes())["digest"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            digest = parse_json(self._paths(name)[1].read_bytes())["digest"]
+        except (OSError, ValueError, KeyError, TypeError):
             return None
         return digest if isinstance(digest, str) else None
 
@@ -112,9 +112,9 @@ class Parts:
 
 def _damage(path: Path, journal: Path) -> str | None:
     try:
-        entry = json.loads(journal.read_bytes())
+        entry = parse_json(journal.read_bytes())
         size, digest = entry["size"], entry["digest"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "its journal entry cannot be read"
     try:
         if path.stat().st_size != size:

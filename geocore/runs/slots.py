@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from geocore.runs.digest import digest_json
@@ -34,15 +35,21 @@ class Slots:
         return newest
 
     def save(self, step: int, fill: Callable[[Path], None]) -> None:
-        """Replace the older of the two by what ``fill(folder)`` writes."""
+        """Replace the older of the two by what ``fill(folder)`` writes.
+
+        Both stay if ``fill`` raises ``FloatingPointError``: a state that is not finite is none to
+        go on from.
+        """
         key = self._next[0]
-        self._next.reverse()
 
         def build(folder: Path) -> dict[str, int]:
             fill(folder)
             return {"step": step}
 
-        self.store.replace(key, build, verb="checkpoint", parameters={"work": self.work})
+        about = {"work": self.work}
+        with suppress(FloatingPointError):
+            self.store.replace(key, build, verb="checkpoint", parameters=about)
+            self._next.reverse()
 
     def remove(self) -> None:
         """The work is sealed and needs them no more."""

@@ -184,15 +184,24 @@ class Noise:
         factor = self._own(whole, x)
         return x.mul_(factor) if inplace else x * factor
 
-    def _attention(self, *arguments: Any, **words: Any) -> Tensor:
-        if not words.get("dropout_p"):
-            return F.scaled_dot_product_attention(*arguments, **words)
+    def _attention(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None = None,
+        dropout_p: float = 0.0,
+        *arguments: Any,
+        **words: Any,
+    ) -> Tensor:
+        given = (query, key, value, attn_mask, dropout_p, *arguments)
+        if not dropout_p:
+            return F.scaled_dot_product_attention(*given, **words)
         self._note(0)
         seed = int(torch.randint(2**62, ())) + self.start
-        x = arguments[0]
-        with torch.random.fork_rng([x.device] if x.is_cuda else []):
+        with torch.random.fork_rng([query.device] if query.is_cuda else []):
             torch.manual_seed(seed)
-            return F.scaled_dot_product_attention(*arguments, **words)
+            return F.scaled_dot_product_attention(*given, **words)
 
     def _whole_shape(self, x: Tensor) -> tuple[int, ...]:
         samples = self.stop - self.start

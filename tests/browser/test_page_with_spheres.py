@@ -18,7 +18,7 @@ from tests.report.spheres import segmented
 RUNS = 20
 FILE = "spheres/maps.arrow"
 MEGABYTES = 15  # that twenty runs with spheres at nside 32 may take
-OPENED = 3.0  # seconds until they are there
+OPENED = 3.0  # seconds of the processor until they are there
 FILTER = 100  # milliseconds in which they are filtered
 
 
@@ -117,9 +117,10 @@ def test_twenty_runs_are_small_and_fast(tmp_path: Path, view: Opener) -> None:
         for turn in range(10)
     ]
     assert 0 < len(opened.shown_rows()) < RUNS
-    seconds = opened.seconds()
-    told = f"{size:.1f} MB, open in {seconds:.2f} s, filtered in {min(filtered):.0f} ms"
+    waited, spent = opened.seconds()
+    told = f"{size:.1f} MB, open in {waited:.2f} s ({spent:.2f} s of the processor), "
+    told += f"filtered in {min(filtered):.0f} ms"
     print(told)
     assert size < MEGABYTES, told
-    assert seconds < OPENED, told
+    assert spent < OPENED, told
     assert min(filtered) < FILTER, told

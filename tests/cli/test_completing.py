@@ -48,6 +48,9 @@ def test_names_of_each_kind(project: Project) -> None:
     for name in ("workspace", "HEAD", "main", "other", "brave-newt", "20261128T1-train-a"):
         assert name in completing.complete_name("")
         assert name in completing.complete_name(name[:3])
+    assert completing.complete_name("studies/") == [
+        f"studies/{name}" for name in completing.complete_study("")
+    ]
     assert completing.complete_stage("t") == ["train"]
     project.git("branch", "x;$(reboot)")
     assert completing.complete_name("x") == [], "the shell would run it"

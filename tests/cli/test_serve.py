@@ -12,9 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-from geocore.cli.serve import watched
 from geocore.report.serving import PageServer
 from geocore.runs.atomic import write_json
 from tests.report.scene import METRICS, Project
@@ -110,15 +107,6 @@ def test_beyond_this_machine_only_with_a_warning(tmp_path: Path) -> None:
     with started(tmp_path, host="0.0.0.0") as process:
         assert line(process).startswith("warning: --host 0.0.0.0: whoever reaches this machine")
         assert "http://127.0.0.1:" in line(process)
-
-
-@pytest.mark.parametrize("home", [None, "elsewhere"])
-def test_what_is_watched(tmp_path: Path, home: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GEOCORE_HOME", raising=False)
-    if home is not None:
-        monkeypatch.setenv("GEOCORE_HOME", home)
-    found = [path.relative_to(tmp_path).as_posix() for path in watched(tmp_path)]
-    assert found[:3] == [f"{home or '.geocore'}/ledger", "results", "params.yaml"]
 
 
 def test_a_comparison_is_served(tmp_path: Path) -> None:

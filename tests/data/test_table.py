@@ -301,6 +301,23 @@ def test_no_arrow_file(folder: Path) -> None:
     assert refused(folder) == f"{path}: no whole Arrow file; expected an Arrow IPC part"
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("Memory mapping file failed: Cannot allocate memory"),  # as Arrow words it
+        pa.ArrowMemoryError("malloc of size 64 failed"),
+    ],
+)
+def test_no_memory_is_no_damage(
+    folder: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str) -> None:
+        raise error
+
+    monkeypatch.setattr(pa, "memory_map", refuse)
+    assert refused(folder).startswith(f"{folder}/part-00000.arrow: out of memory ({error}); ")
+
+
 def test_altered_metadata(folder: Path) -> None:
     edit(folder / "table.json", lambda sealed: sealed["type"].update(ordering="ring"))
     path = folder / "part-00000.arrow"
@@ -343,6 +360,15 @@ def test_every_mismatch_has_a_line(folder: Path) -> None:
             lambda f: edit(f / "table.json", lambda s: s["parts"][0].update(name="../x.arrow")),
             "expected name, rows, bytes and digest",
         ),
+        (
+            lambda f: edit(f / "table.json", lambda s: s["parts"][0].update(bytes="9")),
+            "expected name, rows, bytes and digest",
+        ),
+        (
+            lambda f: edit(f / "table.json", lambda s: s["parts"][1].update(digest=None)),
+            "expected name, rows, bytes and digest",
+        ),
+        (lambda f: (f / "table.json").write_text("[" * 10**5), "not JSON; expected a table's"),
         (
             lambda f: edit(f / "table.json", lambda s: s["parts"][0].update(rows=6)),
             "5 rows; expected 6",

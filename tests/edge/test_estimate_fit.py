@@ -68,7 +68,7 @@ def test_a_part_among_others_takes_what_it_takes_in_a_design(tmp_path: Path) -> 
     kernel = design.kernels["convolution"]
     other = write_verilog(tiny(1), name="other").kernels["convolution"]
     beside = synthesise_kernels([other, kernel], tmp_path / "two")[1]
-    alone = synthesise(design, kernel.name, tmp_path / "one").resources
+    alone = synthesise(design.part(kernel.name), tmp_path / "one").resources
     assert dataclasses.astuple(beside) == pytest.approx(dataclasses.astuple(alone), abs=2)
 
 
@@ -77,7 +77,7 @@ def test_a_whole_node_is_estimated(tmp_path: Path) -> None:
     """Window, kernel, rounding and queue in one module, merged as yosys likes."""
     model = tiny()
     design = write_verilog(model)
-    found = synthesise(design, design.modules["convolution"], tmp_path).resources
+    found = synthesise(design.part(design.modules["convolution"]), tmp_path).resources
     area = estimate(model, None, design.kernels).areas["convolution"]
     assert area.lut.value == pytest.approx(found.lut, rel=0.15)
     assert area.ff.value == pytest.approx(found.ff, rel=0.15)

@@ -55,7 +55,10 @@ def test_the_covering_format_is_the_narrowest(low: int, width: int) -> None:
 
 
 def test_mistakes() -> None:
-    with pytest.raises(ValueError, match="bits is 0; expected at least 1"):
-        FixedPoint(0, 3, signed=True)
+    for bits in (0, 65):
+        with pytest.raises(ValueError, match=f"bits is {bits}; expected 1 to 64"):
+            FixedPoint(bits, 3, signed=True)
+    with pytest.raises(ValueError, match="fraction is 1001; expected -1000 to 1000"):
+        FixedPoint(3, 1001, signed=True)
     with pytest.raises(ValueError, match="low is 2 and high 1; expected low <= high"):
         FixedPoint.covering(2, 1, 0)

@@ -90,7 +90,13 @@ def test_whole_numbers() -> None:
             {"output": {"bits": 3.0, "fraction": 1, "signed": False}},
             "output of halved is .*; expected whole bits and fraction, signed true or false",
         ),
-        ({"output": {"bits": 3, "fraction": 1}}, "about: .*; expected a model's description"),
+        (
+            {"output": {"bits": 3, "fraction": 1}},
+            "output of halved is .*; expected whole bits and fraction, signed true or false",
+        ),
+        ({"output": "u3"}, "output of halved is 'u3'; expected whole bits and fraction, signed"),
+        ({"weight_format": None}, "weight_format of halved is None; expected whole bits and"),
+        ({"stride": None}, "stride of halved is None; expected a whole number from 1"),
     ],
 )
 def test_files_with_other_types_are_refused(change: dict[str, Any], line: str) -> None:

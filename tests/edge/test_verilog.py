@@ -124,16 +124,3 @@ def branched_with(name: str) -> QuantisedModel:
     model = branched()
     last = dataclasses.replace(model.nodes[-1], name=name)
     return dataclasses.replace(model, nodes=(*model.nodes[:-1], last))
-
-
-def test_a_part_is_what_its_module_needs() -> None:
-    design = write_verilog(branched(), LAYOUT)
-    first = design.part("net_first")
-    assert sorted(first) == [
-        "geocore_dense.v", "geocore_product.v", "geocore_requantise.v", "net__first_biases.hex",
-        "net__first_weights.hex", "net_first.v",
-    ]  # fmt: skip
-    same = design.part("net_same")
-    assert "shift_adder.v" in same and "net_point.v" not in same
-    unused = {"binop.v", "multiplier.v", "mux.v", "negative.v"}  # alkaid writes all that it has
-    assert design.files.keys() - design.part("net") <= unused

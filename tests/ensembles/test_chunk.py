@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from geocore.data.table import Table
 from geocore.ensembles.chunk import train_chunk, weights_name
 from geocore.ensembles.ensemble_state import EnsembleState
+from geocore.errors import UserError
 from geocore.models.registry import build
 from geocore.runs.closure import import_closure
 from geocore.runs.slots import Slots
@@ -94,6 +95,35 @@ def test_killed_it_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     steps: list[int] = []
     assert run(lambda state: steps.append(state.step)) == expected
     assert steps == [5, 6]
+    for path in whole.iterdir():
+        assert path.read_bytes() == (folder / path.name).read_bytes(), path.name
+
+
+def test_a_state_that_is_not_finite_is_kept_by_none(tmp_path: Path) -> None:
+    write_table(tmp_path)
+    table, store = Table.open(tmp_path / "data/healpix"), Store(tmp_path / "store")
+    whole, folder = tmp_path / "whole", tmp_path / "chunk"
+    for path in (whole, folder):
+        path.mkdir()
+    expected = train_chunk(whole, SEEDS, MODEL, PARAMS, table, CPU)
+
+    def spoil(state: EnsembleState) -> None:
+        if state.step == 4:
+            state.stack.weights[0].data[1, 0] = float("nan")
+
+    def run(on_step: Callable[[EnsembleState], None]) -> dict[str, Any]:
+        slots = Slots(store, "ab" * 16)
+        return train_chunk(
+            folder, SEEDS, MODEL, PARAMS, table, CPU,
+            slots=slots, checkpoint_every=1, on_step=on_step,
+        )  # fmt: skip
+
+    with pytest.raises(UserError, match=f"of the member of seed {SEEDS[1]} stopped at step 4"):
+        run(spoil)
+    assert sorted(piece.values["step"] for piece in store.pieces()) == [2, 3]
+    steps: list[int] = []
+    assert run(lambda state: steps.append(state.step)) == expected
+    assert steps == [4, 5, 6]
     for path in whole.iterdir():
         assert path.read_bytes() == (folder / path.name).read_bytes(), path.name
 

@@ -13,12 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geocore.ensembles.engine import Samples, start_ensemble, train_ensemble
-from geocore.ensembles.ensemble_state import (
-    EnsembleState,
-    Member,
-    read_ensemble,
-    write_ensemble,
-)
+from geocore.ensembles.ensemble_state import EnsembleState, Member
 from geocore.ensembles.losses import CrossEntropy, SquaredError
 from geocore.ensembles.noise import Noise, noise_count, put_noise, stochastic_layers
 from geocore.ensembles.plan import Plan
@@ -27,6 +22,7 @@ from geocore.models.s2cnn.layout import Layout
 from geocore.models.s2cnn.networks import S2CNNClassifier
 from geocore.models.stochastic.families import Family
 from geocore.models.stochastic.networks import stochastic_mlp
+from geocore.train.checkpoint import read_checkpoint, write_checkpoint
 from geocore.train.randomness import epoch_order
 
 F64 = torch.float64
@@ -246,7 +242,7 @@ def test_it_goes_on_to_the_same_bits(name: str, stop: int, tmp_path: Path) -> No
         pass
 
     def kill(state: EnsembleState) -> None:
-        write_ensemble(tmp_path, state)
+        write_checkpoint(tmp_path, state)
         raise KilledError
 
     first = start_ensemble(BUILDS[name], (3, 4), plan)
@@ -255,7 +251,7 @@ def test_it_goes_on_to_the_same_bits(name: str, stop: int, tmp_path: Path) -> No
             first, TRAIN, VAL, CrossEntropy(0.1), checkpoint_every=stop, on_checkpoint=kill
         )
     second = start_ensemble(BUILDS[name], (3, 4), plan)
-    read_ensemble(tmp_path, second)
+    read_checkpoint(tmp_path, second)
     assert second.step == stop
     for one, two in zip(whole, train_ensemble(second, TRAIN, VAL, CrossEntropy(0.1)), strict=True):
         close(one.weights, two.weights, atol=0)
@@ -263,12 +259,12 @@ def test_it_goes_on_to_the_same_bits(name: str, stop: int, tmp_path: Path) -> No
 
 
 def test_another_ensemble_s_state_is_refused(tmp_path: Path) -> None:
-    write_ensemble(tmp_path, start_ensemble(plain, (1, 2), PLAN))
+    write_checkpoint(tmp_path, start_ensemble(plain, (1, 2), PLAN))
     with pytest.raises(ValueError, match=r"the state's seeds are \[1, 2\]; expected \[2, 1\]"):
-        read_ensemble(tmp_path, start_ensemble(plain, (2, 1), PLAN))
+        read_checkpoint(tmp_path, start_ensemble(plain, (2, 1), PLAN))
     (tmp_path / "state.json").write_text("{")
     with pytest.raises(ValueError, match="expected a checkpoint"):
-        read_ensemble(tmp_path, start_ensemble(plain, (1, 2), PLAN))
+        read_checkpoint(tmp_path, start_ensemble(plain, (1, 2), PLAN))
 
 
 def test_what_is_not_finite_is_one_line() -> None:

@@ -10,12 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geocore.runs.atomic import write_json
-from geocore.runs.home import geocore_home
 
-__all__ = ["ROWS", "Row", "generic", "read_rows", "record"]
-
-ROOT = Path(__file__).parents[2]
-ROWS = geocore_home(ROOT) / "faults"
+__all__ = ["BOOK", "Book", "Row", "generic", "read_rows", "record"]
 
 
 @dataclass(frozen=True)
@@ -42,16 +38,33 @@ class Row:
         return self.tries > 0 and self.lost == self.wrong == self.unclear == 0
 
 
-def record(row: Row) -> Row:
-    """Keep the row, in the place of an older one of the same fault and stage."""
-    name = "-".join("".join(c if c.isalnum() else " " for c in row.fault).split())
-    write_json(ROWS / f"{name}.{row.stage}.json", dataclasses.asdict(row))
-    return row
+class Book:
+    """The rows of this session; in a file each as well, once a ``folder`` is named.
+
+    The suite as a whole names one (``tests.faults.whole``); any other run keeps nothing.
+    """
+
+    def __init__(self) -> None:
+        self.folder: Path | None = None
+        self.rows: list[Row] = []
+
+    def record(self, row: Row) -> Row:
+        """Keep the row, in the place of an older one of the same fault and stage."""
+        self.rows.append(row)
+        if self.folder is not None:
+            name = "-".join("".join(c if c.isalnum() else " " for c in row.fault).split())
+            write_json(self.folder / f"{name}.{row.stage}.json", dataclasses.asdict(row))
+        return row
+
+
+BOOK = Book()
+record = BOOK.record
 
 
 def read_rows(folder: Path) -> Iterator[Row]:
     """The rows that are kept, by fault and stage."""
-    found = [Row(**json.loads(path.read_bytes())) for path in folder.glob("*.json")]
+    files = (path for path in folder.glob("*.*.json"))  # run.json is no row
+    found = [Row(**json.loads(path.read_bytes())) for path in files]
     yield from sorted(found, key=lambda row: (row.fault, row.stage))
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import itertools
 import os
 import resource
 import shutil
@@ -33,15 +32,19 @@ if TYPE_CHECKING:
     from tests.faults.workshop import Faults
 
 __all__ = [
+    "CHECKPOINTED",
     "ENDS",
     "NEEDS",
     "PIPELINE",
     "STAGES",
+    "STORED",
     "STUDIES",
+    "TABLE_OF",
     "open_stage",
     "outputs_of",
     "parse_for",
     "run",
+    "steps_done",
 ]
 
 PIPELINE = (
@@ -56,11 +59,20 @@ NEEDS = {
     "evaluate": ["train", "ensemble", "ntk"], "report": ["evaluate", "alignment", "synthesize"],
     "gate": ["report", "synthesize"],
 }  # fmt: skip
+# Those that leave pieces in the store: a page is cheaper made again, a verdict is none.
+STORED = tuple(name for name in PIPELINE if name not in ("report", "gate"))
+# Those that leave checkpoints, and those that read a table, with the stage that makes it.
+CHECKPOINTED = ("train", "ensemble", "synthesize")
+TABLE_OF = {
+    "project": "fetch", "synthesize": "fetch", "resample": "project",
+    **dict.fromkeys(("ntk", "train", "alignment", "spheres", "ensemble", "evaluate"), "resample"),
+}  # fmt: skip
 _TRAINED = (
     "geocore.models.healpix_encoder", "geocore.pipeline.ensembling", "geocore.pipeline.training",
 )  # fmt: skip
 # Measured in seconds, or nothing but a verdict: what they write differs, or is nothing.
 ENDS = ("cost", "timings")
+_STEPS: list[None] = []  # of the one run of this process
 
 
 def _approximate(root: Path) -> Job:
@@ -183,6 +195,11 @@ def run(root: Path, name: str, faults: Faults) -> int:
     return 0
 
 
+def steps_done() -> int:
+    """How many steps optimisers have taken in this process, which runs one stage."""
+    return len(_STEPS)
+
+
 @cache
 def parse_for(name: str) -> None:
     """Parse the sources that a stage's key stands for, so that a child has it done."""
@@ -203,8 +220,7 @@ def _spoil(faults: Faults) -> None:
 
         parse = datetime.datetime.strptime
         vars(ledger)["datetime"] = SimpleNamespace(now=now, strptime=parse)
-    if faults.nan_at is not None:
-        _poison(faults.nan_at)
+    _watch_steps(faults)
     if faults.memory is not None:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * resource.getpagesize() + faults.memory * 2**20
@@ -214,17 +230,22 @@ def _spoil(faults: Faults) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (faults.file_bytes, faults.file_bytes))
 
 
-def _poison(last: int) -> None:
-    """Let the step of that number leave a NaN in the first weight."""
+def _watch_steps(faults: Faults) -> None:
+    """Count the optimisers' steps; spoil a weight, or kill the run, after the one that is named."""
+    if "torch" not in sys.modules and faults.nan_at is None and faults.kill_at is None:
+        return  # a stage that does not import it takes none
     import torch
 
-    step, steps = torch.optim.AdamW.step, itertools.count(1)
+    step = torch.optim.AdamW.step
 
-    def poisoned(optimiser: Any, *given: Any, **named: Any) -> Any:
+    def watched(optimiser: Any, *given: Any, **named: Any) -> Any:
         found = step(optimiser, *given, **named)
-        if next(steps) == last:
+        _STEPS.append(None)
+        if len(_STEPS) == faults.nan_at:
             with torch.no_grad():
                 optimiser.param_groups[0]["params"][0].view(-1)[0] = float("nan")
+        if len(_STEPS) == faults.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
         return found
 
-    type.__setattr__(torch.optim.AdamW, "step", poisoned)
+    type.__setattr__(torch.optim.AdamW, "step", watched)

@@ -6,24 +6,16 @@ import time
 
 import pytest
 
-from tests.faults.injecting import Prepared, drawn
+from tests.faults.injecting import Prepared, drawn, short_of
 from tests.faults.rows import Row, record
+from tests.faults.stages import STORED
 from tests.faults.workshop import Workshop
 
 pytestmark = pytest.mark.faults
 TRIES = 5
 
 
-@pytest.mark.parametrize(
-    "stage",
-    [
-        "train",
-        *(
-            pytest.param(s, marks=pytest.mark.slow)
-            for s in ("fetch", "resample", "ensemble", "ntk")
-        ),
-    ],
-)
+@pytest.mark.parametrize("stage", short_of(STORED))
 def test_twins(shop: Workshop, prepared: Prepared, stage: str) -> None:
     """The second starts at a random moment of the first; each piece is made once."""
     known = prepared.undisturbed(stage)

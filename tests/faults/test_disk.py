@@ -13,17 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.injecting import Prepared, drawn
+from tests.faults.injecting import Prepared, drawn, short_of
 from tests.faults.rows import Row, generic, record
 from tests.faults.workshop import Faults, Workshop
 
 pytestmark = pytest.mark.faults
 TRIES = 5
 STAGES = ("fetch", "resample", "train", "ensemble", "ntk", "limit")
-
-
-def staged() -> list[object]:
-    return [pytest.param(s, marks=() if s == "train" else pytest.mark.slow) for s in STAGES]
 
 
 class Disk:
@@ -102,7 +98,7 @@ def test_a_full_disk(shop: Workshop, prepared: Prepared, tmp_path: Path, stage: 
     assert record(row).survived
 
 
-@pytest.mark.parametrize("stage", staged())
+@pytest.mark.parametrize("stage", short_of(STAGES))
 def test_a_limit_on_the_size_of_files(shop: Workshop, prepared: Prepared, stage: str) -> None:
     known = prepared.undisturbed(stage)
     wrong = unclear = hit = number = 0
@@ -124,7 +120,7 @@ def test_a_limit_on_the_size_of_files(shop: Workshop, prepared: Prepared, stage:
     assert record(row).survived
 
 
-@pytest.mark.parametrize("stage", staged())
+@pytest.mark.parametrize("stage", short_of(STAGES))
 def test_a_read_only_store(shop: Workshop, prepared: Prepared, tmp_path: Path, stage: str) -> None:
     """What is in it is found; what is not is told in a line, and made once it may be."""
     known = prepared.undisturbed(stage)

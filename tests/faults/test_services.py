@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.faults.workshop import Faults, Workshop
 from tests.flows.project import Project, copy_project, user_environment
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
+PATIENCE = 900  # seconds for what takes a few where the machine is idle
 
 
 def step(project: Project) -> int:
@@ -34,7 +36,10 @@ def told(said: str) -> str:
 
 
 def test_the_server_is_gone(tmp_path: Path) -> None:
-    """Killed in mid-run: that run ends, well or with a line, and the next one goes on by itself."""
+    """Killed in mid-run: that run ends, well or with a line, and the next one goes on by itself.
+
+    The bytes are those of a training that nothing disturbs, and that finds nothing to go on from.
+    """
     project = copy_project(tmp_path / "project", user_environment())
     project.set(train__epochs=40, runtime__checkpoint_every=2, train__patience=100)
     done = project.repro("resample")
@@ -43,7 +48,7 @@ def test_the_server_is_gone(tmp_path: Path) -> None:
     assert started.returncode == 0, started.stdout + started.stderr
     try:
         process = project.start("dvc", "repro", "train")
-        end = time.monotonic() + 120
+        end = time.monotonic() + PATIENCE
         while step(project) < 4:
             assert process.poll() is None and time.monotonic() < end, process.communicate()[0]
             time.sleep(0.01)
@@ -51,22 +56,23 @@ def test_the_server_is_gone(tmp_path: Path) -> None:
         for name in ("keeper", "server"):
             with contextlib.suppress(ProcessLookupError, KeyError):
                 os.kill(state[name]["pid"], signal.SIGKILL)
-        said, _ = process.communicate(timeout=400)
+        said, _ = process.communicate(timeout=PATIENCE)
         reached = step(project)
         again = project.repro("train")
+        print(process.returncode, said[-3000:], again.stdout[-3000:])
+        newest, *_, first = project.runs("train") * 2
+        found = digest_tree(project.root / "results/train")
+        shutil.rmtree(project.root / ".geocore/store")
+        calm = project.repro("--force", "--single-item", "train")
+        assert calm.returncode == 0, calm.stdout
     finally:
         project.run("flows.server", "stop")
-    print(process.returncode, said[-3000:], again.stdout[-3000:])
-    newest, *_, first = project.runs("train") * 2
     if first["state"] == "done":  # its work was, and only Prefect could not be told
         lost = newest["run"] != first["run"] and "made" in newest["pieces"].values()
     else:
         lost = newest.get("resumed_from", -1) < reached
-    fresh = copy_project(tmp_path / "fresh", user_environment())
-    fresh.set(train__epochs=40, runtime__checkpoint_every=2, train__patience=100)
-    ended = fresh.repro("train")
-    assert ended.returncode == 0, ended.stdout
-    wrong = digest_tree(fresh.root / "results/train") != digest_tree(project.root / "results/train")
+    assert "made" in project.runs("train")[0]["pieces"].values()
+    wrong = digest_tree(project.root / "results/train") != found
     unclear = (again.returncode != 0) + ("Traceback" in said)
     row = Row("Prefect's server killed", "train", 1, int(lost), int(wrong), unclear, told(said))
     assert record(row).survived
@@ -84,9 +90,9 @@ def test_a_worker_of_the_cluster_is_gone(
     with cluster(tmp_path, "first", "second") as found:
         address = Faults(environment={"GEOCORE_DASK": found.address})
         run = shop.start(project.root, "ensemble", address)
-        end = time.monotonic() + 120
+        end = time.monotonic() + shop.patience
         while not project.pieces() and (project.step() or 0) < 2:
-            assert time.monotonic() < end, run.wait().said
+            assert time.monotonic() < end and not run.ended(), run.wait().said
             time.sleep(0.01)
         found.processes["first"].kill()
         ended = run.wait()

@@ -201,6 +201,7 @@ def test_a_run_on_demand_is_set_against_the_last_good_one(deployed: Project, wor
     text = page.read_text()
     assert before["run"] in text
     assert now["run"] in text
+    assert '<span class="about">in all</span>' in text, "what is equal is there, for the switch"
     compared = deployed.geocore("compare", before["run"], "workspace", "--json")
     assert compared.returncode == 0, compared.stderr
     assert '"evaluate.test.accuracy"' in compared.stdout

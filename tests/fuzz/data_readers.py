@@ -166,16 +166,9 @@ def _prepare_camera(folder: Path) -> None:
 
 def _read_camera(folder: Path) -> None:
     from geocore.camera.record import camera_from_dict
+    from geocore.config.foreign_json import parse_json
 
-    camera_from_dict(_json(folder / "camera.json"))
-
-
-def _json(path: Path) -> Any:
-    """What a reader of a metadata's value is handed: JSON that could be read."""
-    try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        raise ValueError("no JSON") from None
+    camera_from_dict(parse_json((folder / "camera.json").read_bytes()))
 
 
 def _prepare_svhn(folder: Path) -> None:
@@ -231,7 +224,7 @@ DATA_READERS: dict[str, Reader] = {
     "idx packed": Reader(_mnist(True), "home/small/train-images-idx3-ubyte.gz", _read_mnist),
     "parquet images": Reader(_prepare_parquet, "train.parquet", _read_parquet),
     "members": Reader(_prepare_members, "members.parquet", _read_members),
-    "table": Reader(_prepare_table, "table/table.json", _read_table, "json", deep=False),
+    "table": Reader(_prepare_table, "table/table.json", _read_table, "json"),
     "table part": Reader(_prepare_table, "table/part-00000.arrow", _read_table, after=_seal_again),
     "calibration": Reader(_prepare_calibration, "FV.json", _read_calibration, "json"),
     "camera": Reader(_prepare_camera, "camera.json", _read_camera, "json"),

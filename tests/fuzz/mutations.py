@@ -72,11 +72,8 @@ def _edited(seed: bytes, edits: list[tuple[str, int, int, bytes]]) -> bytes:
     return bytes(found)
 
 
-def mutated_json(seed: Any, deep: bool = True) -> st.SearchStrategy[bytes]:
-    """The value with up to three of its entries replaced, removed or added; or edits of its text.
-
-    ``deep`` adds what is nested a hundred thousand times.
-    """
+def mutated_json(seed: Any) -> st.SearchStrategy[bytes]:
+    """Up to three entries replaced, removed or added, or edits of the text; or nested deeply."""
     text = json.dumps(seed).encode()
     nested = [b"[" * 100_000, b'{"a":' * 100_000, text[:-1] + b',"z":' + b"[" * 100_000]
     edit = st.tuples(st.integers(0, 10**6), st.sampled_from("srax"), st.sampled_from(NASTY))
@@ -85,7 +82,7 @@ def mutated_json(seed: Any, deep: bool = True) -> st.SearchStrategy[bytes]:
         edits.map(lambda drawn: _changed(seed, drawn)),
         edits.map(lambda drawn: _changed(seed, drawn)),
         mutated_bytes(text),
-        st.sampled_from(nested if deep else [b"{}"]),
+        st.sampled_from(nested),
     )
 
 

@@ -28,12 +28,11 @@ class Reader:
     read: Callable[[Path], object]
     kind: str = "bytes"
     after: Callable[[Path], None] = lambda folder: None
-    deep: bool = True
 
     def inputs(self, folder: Path) -> Strategy:
         sound = (folder / self.file).read_bytes()
         if self.kind == "json":
-            return mutated_json(json.loads(sound), self.deep)
+            return mutated_json(json.loads(sound))
         if self.kind == "yaml":
             return mutated_yaml(sound.decode())
         return mutated_bytes(sound)

@@ -62,7 +62,7 @@ def fuzz(reader: str, inputs: int, keep: Path) -> Found:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=600 + inputs * SECONDS,  # by the clock, of a machine that may be busy
         )
         if done.returncode == 0:
             return Found(**json.loads(done.stdout.splitlines()[-1]))

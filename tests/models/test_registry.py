@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 from pathlib import Path
 
 import pytest
@@ -119,5 +121,20 @@ def test_another_description_is_refused(saved: tuple[Path, Path]) -> None:
     with pytest.raises(UserError, match=r'holds {"name": "other"}; expected what train wrote$'):
         load(*saved)
     about.write_text("{")
+    with pytest.raises(UserError, match=r"model.json: not JSON; expected what train wrote$"):
+        load(*saved)
+
+
+@pytest.mark.parametrize("found", [10**400, math.inf, math.nan, 0, -255.0, None, [255.0]])
+def test_what_divides_images_is_a_number(saved: tuple[Path, Path], found: object) -> None:
+    _, about = saved
+    about.write_text(json.dumps({**json.loads(about.read_text()), "normaliser": found}))
+    with pytest.raises(UserError, match=r"; expected what train wrote$"):
+        load(*saved)
+
+
+def test_a_description_that_is_nested_deeply_is_refused(saved: tuple[Path, Path]) -> None:
+    _, about = saved
+    about.write_text("[" * 100_000)
     with pytest.raises(UserError, match=r"model.json: not JSON; expected what train wrote$"):
         load(*saved)

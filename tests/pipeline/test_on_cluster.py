@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 pytest.importorskip("distributed")
 
 from geocore.config.runtime import RuntimeParams
 from geocore.errors import UserError
 from geocore.pipeline import evaluate, project, resample
-from geocore.pipeline.on_cluster import cluster_of, fill, fill_there, make_rows
+from geocore.pipeline.on_cluster import cluster_of, in_pieces, make_rows
 from geocore.pipeline.run import make, open_job
 from geocore.pipeline.stage import Job
 from geocore.runs.cluster import Cluster
 from geocore.runs.digest import digest_file, digest_tree
+from tests.pipeline.dense import MAPS, write_project
+from tests.pipeline.dense import evaluated as evaluated_pixels
 from tests.pipeline.stages import RUNTIME, blobs, stage_job, write_raw
 from tests.pipeline.test_evaluate import root as evaluated  # noqa: F401  (a fixture)
 from tests.pipeline.test_kernel_blocks import NETWORK, samples
@@ -127,26 +130,79 @@ def test_a_killed_run_goes_on_with_the_parts_that_it_has(
     assert made[2:], "the rest is"
 
 
-@pytest.mark.slow  # measures a network twice, and a worker that imports all of it
-def test_evaluate_gives_the_same_bytes(
+@pytest.mark.slow  # measures a network three times, and workers import all of it
+def test_evaluate_gives_the_same_bytes_whoever_dies(
     evaluated: Path,  # noqa: F811
     local: Cluster,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    answer, said = Cluster.answer, []
+
+    def killing(self: Cluster, *arguments: Any) -> dict[str, Any]:
+        said.append(1)
+        if len(said) == 3:
+            os.kill(next(iter(local.client().run(os.getpid).values())), signal.SIGKILL)
+        return answer(self, *arguments)
+
     found = []
-    for name in ("here", "there"):
+    for name in ("here", "there", "killed"):
         monkeypatch.setenv("GEOCORE_HOME", f".{name}")  # a store of its own
         if name == "there":
             local.client()
             assert local._process is not None
             monkeypatch.setenv("GEOCORE_DASK", local._process.address)
-            monkeypatch.setattr("geocore.pipeline.evaluation.load", None)  # nothing is made here
+            # Nothing is measured here.
+            monkeypatch.setattr("geocore.pipeline.evaluation_pieces.Measurement.__call__", None)
+        if name == "killed":
+            monkeypatch.setattr(Cluster, "answer", killing)
         notes: dict[str, Any] = {}
         job = open_job(evaluate.STAGE, evaluated).noting(lambda n=notes, **v: n.update(v))
         evaluate.STAGE.write(job, make(job))
         found.append(digest_tree(evaluated / "results/evaluate"))
-        assert ("dask" in notes) == (name == "there"), "the ledger says where"
+        assert ("dask" in notes) == (name != "here"), "the ledger says where"
+    assert found == found[:1] * 3 and len(said) > 5
+
+
+@pytest.mark.slow  # measures two networks twice, and workers import all of it
+@pytest.mark.parametrize("task", ["segmentation", "depth"])
+def test_pixels_are_evaluated_to_the_same_bytes(
+    there: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    monkeypatch.setattr(
+        "geocore.pipeline.dense_evaluation.draw", lambda folder, *_: (folder / "a").write_text("")
+    )
+    write_project(tmp_path, MAPS, task)
+    found: list[str] = []
+    for address in ("", os.environ["GEOCORE_DASK"]):
+        monkeypatch.setenv("GEOCORE_DASK", address)
+        monkeypatch.setenv("GEOCORE_HOME", f".{len(found)}")  # a store of its own
+        evaluated_pixels(tmp_path)
+        found.append(digest_tree(tmp_path / "results/evaluate"))
     assert found[0] == found[1]
+
+
+def test_pieces_come_in_their_order_and_not_far_ahead_of_who_takes_them(tmp_path: Path) -> None:
+    begun, threads = [], set()
+
+    def body(job: Job, factor: int) -> Any:
+        def made(number: int) -> int:
+            begun.append(number)
+            threads.add(torch.get_num_threads())
+            if number == 30:
+                raise UserError("piece 30 is none; expected another")
+            return factor * number
+
+        return made
+
+    runtime = RUNTIME.model_copy(update={"threads": 3})
+    job = dataclasses.replace(kernel_job(tmp_path), sections={"runtime": runtime})
+    before = torch.get_num_threads()
+    found = in_pieces(job, body, [(number,) for number in range(40)], 2)
+    assert [next(found) for _ in range(5)] == [0, 2, 4, 6, 8]
+    assert max(begun) < 5 + 2 * 3, "memory is bounded, whatever the number of pieces"
+    with pytest.raises(UserError, match="piece 30 is none"):
+        list(found)
+    assert max(begun) < 40 and threads == {1} and torch.get_num_threads() == before
 
 
 def test_a_mistake_there_is_the_same_line_here(
@@ -216,18 +272,6 @@ def test_all_matrices_of_a_stage_share_one_started_cluster(
     process = first._process._process
     del kernels
     assert process.returncode is not None, "ended with whoever asked"
-
-
-def test_a_worker_writes_nowhere_but_below_the_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GEOCORE_DASK", "tcp://127.0.0.1:9")
-    for name in ("../out", "/out"):
-        told = {"manifest": {}, "files": {name: b"x"}, "notes": []}
-        monkeypatch.setattr(Cluster, "ask", lambda *_, told=told: told)
-        with pytest.raises(ValueError, match="expected one below the folder"):
-            fill_there(kernel_job(tmp_path), fill, tmp_path)
-    assert not (tmp_path.parent / "out").exists()
 
 
 def test_the_task_refuses_other_code() -> None:

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 __all__ = ["Page"]
 
-_VOID = {"meta", "img", "br", "input"}
+_VOID = {"meta", "img", "br", "wbr", "input"}
 _RAW = {"script", "style"}  # what stands in them is no text of the page
 _FETCHING = {"src", "href", "action", "data", "poster", "srcset", "background", "xlink:href"}
 

@@ -153,13 +153,20 @@ def test_a_run_of_a_study_is_compared_with_its_own_alone(project: Project) -> No
     rows = compared(project, first, second).params
     assert [row.name for row in rows] == ["train.epochs", "train.lr"]
     line = (
-        f"{first}: a run in studies/mine, a pipeline of its own; "
-        "expected only runs of studies/mine, or none"
+        f"{first}: of studies/mine, a pipeline of its own; beside a run of one stage "
+        "expected only what is of the same pipeline"
     )
     for other in ("HEAD", "workspace", RUN):
         for names in ((first, other), (other, first)):
             with pytest.raises(UserError) as caught:
                 compared(project, *names)
             assert caught.value.lines == (line,)
+    # The study's folder is of its pipeline, as it lies and in a revision.
+    project.write("studies/mine/dvc.yaml", "stages: {}\n")
+    project.write("studies/mine/params.yaml", "train: {lr: 0.5}\n")
+    project.commit("a study", repro=False)
+    for folder in ("studies/mine", "HEAD:studies/mine"):
+        (row,) = (row for row in compared(project, second, folder).params if row.name == "train.lr")
+        assert row.values == (0.1, 0.5)
     entry(project, second, study="")
     assert compared(project, RUN, second).params == ()

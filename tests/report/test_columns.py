@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from geocore.report.columns import columns_of, in_order
 from geocore.report.comparison import compare
@@ -53,12 +54,38 @@ def test_the_network_stands_before_its_kernels() -> None:
     ]  # fmt: skip
 
 
+def test_behind_many_parameters_the_figures_come_first() -> None:
+    def orders(count: int) -> list[str]:
+        more = {f"model.p{n}": n for n in range(count)}
+        one, two = (replace(run(name, value), params={"train.lr": value} | {
+            leaf: number + value for leaf, number in more.items()
+        }) for name, value in (("a", 0.5), ("b", 0.25)))  # fmt: skip
+        columns = columns_of(compare([one, two], everything=True))
+        return [columns[place].section for place in in_order(columns)]
+
+    assert orders(5)[:6] == ["params"] * 6
+    assert orders(6) == ["metrics"] * 2 + ["params"] * 7
+
+
 def test_without_a_headline_what_can_be_judged_stands_for_it() -> None:
     pair = [Snapshot("a", "run", metrics={f"x.m{k}_loss": float(k + shift) for k in range(20)}
                      | {"x.count": shift}) for shift in (0, 1)]  # fmt: skip
     columns = columns_of(compare(pair))
     assert sum(column.main for column in columns) == 12
     assert not next(column for column in columns if column.name == "x.count").main
+
+
+def test_of_what_can_be_judged_the_most_telling_stands_for_it() -> None:
+    said = {
+        "evaluate.headline.miou": 0.5, "evaluate.test.accuracy_of_views": 0.5,
+        "train.val_nll": 0.5, "evaluate.equivariance.so3.stage0.mean": 0.5,
+        **{f"evaluate.per_class.{n}.f1": 0.5 for n in range(9)},
+    }  # fmt: skip
+    one = Snapshot("a", "run", metrics={**said, "a.loss": 0.5})
+    two = Snapshot("b", "run", metrics={name: value + 0.1 for name, value in said.items()})
+    columns = columns_of(compare([one, two]))
+    out = {"a.loss", "evaluate.equivariance.so3.stage0.mean"}  # of one run alone; the longest name
+    assert {c.name for c in columns if c.main} == {*said, "a.loss"} - out
 
 
 def test_what_is_missing_is_null_with_its_word() -> None:

@@ -46,4 +46,7 @@ def test_verdict() -> None:
     assert verdict("a.nll", 0.6, 0.5) == "better"
     assert verdict("a.nll", 0.5, 0.5) == ""
     assert verdict("a.epochs", 1, 2) == ""
+    assert verdict("a.nll", 0.04423938, 0.0442394) == "", "rounding"
+    assert verdict("a.nll", 1e-7, 2e-7) == "worse"
+    assert verdict("a.nll", 0.0, 0.0) == ""
     assert verdict("a.nll", math.nan, 0.5) == ""

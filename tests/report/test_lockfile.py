@@ -83,6 +83,8 @@ def test_the_cache_by_digest(tmp_path: Path) -> None:
     assert cache.read("a" * 32) == b"words"
     assert cache.folder("b" * 32 + ".dir") == {"x.png": "a" * 32}
     assert cache.folder("c" * 32 + ".dir") is None, "damaged"
+    put(tmp_path / ".dvc/cache", "e" * 32 + ".dir", b"[" * 100_000)
+    assert cache.folder("e" * 32 + ".dir") is None, "nested deeply"
     assert cache.read("d" * 32) is None
     assert cache.folder("d" * 32 + ".dir") is None
 

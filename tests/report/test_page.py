@@ -238,6 +238,64 @@ def test_equal_snapshots_make_a_page_that_says_so() -> None:
     assert "1 with one version only" in page.text
 
 
+def links(html: str) -> dict[str, bool]:
+    """The navigation's words, and whether a link is there on request alone."""
+    inside = html.split("<nav", 1)[1].split("</nav>", 1)[0].split("<li")[1:]
+    return {item.split(">")[2].split("<")[0]: 'class="equal"' in item for item in inside}
+
+
+def test_a_section_has_a_link_whether_it_differs_or_not() -> None:
+    held, failed = {**GATE}, {**GATE, "value": 0.85, "passed": False}
+    same = [snapshot("a", gates={"x.a": held, "x.b": failed}), snapshot("b", gates={
+        "x.a": held, "x.b": failed})]  # fmt: skip
+    found = links(written(same, everything=True))
+    assert found["1 gate"] is False, "it holds nowhere, and is shown"
+    assert found["2 parameters"] and found["2 metrics"] and found["1 file of code"]
+    found = links(written([snapshot("a"), snapshot("b")], everything=True))
+    assert found["1 gate"] is True
+    found = links(written([snapshot(), other()], everything=True))
+    assert found["1 parameter"] is False and found["2 metrics"] is False
+
+
+def test_what_studies_have_in_common_is_said_once() -> None:
+    pair = [snapshot(f"studies/d/{name}", study=f"studies/d/{name}") for name in ("x/a", "b")]
+    html = written(pair)
+    page = Page(html)
+    assert page.faults == [] and "x/a against b" in page.text
+    assert page.text.count("studies/d") == 1
+    assert [run["name"] for run in told(page)["runs"]] == ["x/a", "b"]
+    mixed = [pair[0], snapshot("studies/d/b")]  # a branch of that name is no study
+    assert "studies/d/x/a against studies/d/b" in Page(written(mixed)).text
+
+
+def test_many_notes_are_folded() -> None:
+    def opened(count: int) -> list[str | None]:
+        notes = tuple(f"note {n}" for n in range(count))
+        page = Page(written([snapshot(notes=notes), other()]))
+        assert ("note 0" in page.text) == (count > 0)
+        return [
+            pairs.get("open", "closed")
+            for tag, pairs in page.tags
+            if tag == "details" and pairs.get("class") == "notes"
+        ]
+
+    assert opened(0) == []
+    assert opened(3) == [None], "an attribute without a value"
+    assert opened(4) == ["closed"]
+
+
+def test_gates_bounds_and_digests_are_there_for_the_export() -> None:
+    data = told(Page(written([snapshot(), other()], everything=True)))
+    (gate,) = [column for column in data["columns"] if column["section"] == "gates"]
+    assert gate["gates"] == [
+        {"sense": "min", "bound": 0.9, "passed": True},
+        {"sense": "min", "bound": 0.9, "passed": False},
+    ]
+    assert {file["name"]: file["values"] for file in data["files"]} == {
+        "geocore/a.py": ["a" * 40, "d" * 40], "data/raw": ["b" * 32, "e" * 32]
+    }  # fmt: skip
+
+
 def test_equal_input_gives_equal_bytes() -> None:
     assert written([snapshot(), other()]) == written([snapshot(), other()])
 

@@ -65,6 +65,75 @@ def test_results_that_no_run_gave_have_no_record(root: Path) -> None:
     assert record_of_results(root / "elsewhere", {METRICS: "m1"}, Lock()) == {}
 
 
+def test_runs_at_the_commit_count_before_those_that_came_before_it(root: Path) -> None:
+    for run, commit, dirty in (
+        ("1-train", "c0", False), ("2-train", "c0", True), ("3-train", "c1", True),
+        ("4-train", "c1", False), ("5-train", "c2", False),
+    ):  # fmt: skip
+        entry(root, run, "train", outs={METRICS: "m"}, code={"commit": commit, "dirty": dirty})
+
+    def taken(commit: str | None, until: str) -> str:
+        found = record_of_results(root, {METRICS: "m"}, Lock(), commit=commit, until=until)
+        run: str = found["stages"]["train"]["run"]
+        return run
+
+    assert taken(None, "") == "5-train", "the newest, where there is no commit"
+    assert taken("c0", "3") == "1-train", "not the one with changes in it"
+    assert taken("c1", "3") == "4-train"
+    assert taken("other", "3-z") == "3-train", "the newest before it"
+    assert taken("other", "0") == "5-train", "else one that made them again"
+
+
+def test_what_the_results_were_made_from_is_preferred_alike(root: Path) -> None:
+    for run, commit in (("1-fetch", "c0"), ("2-fetch", "c1")):
+        entry(root, run, "fetch", outs={"data/raw": "raw"}, code={"commit": commit})
+    entry(root, "3-train", "train", inputs={"raw": "raw"}, outs={METRICS: "m"})
+    found = record_of_results(root, {METRICS: "m"}, Lock(), commit="c0")["stages"]
+    assert found["fetch"]["run"] == "1-fetch"
+
+
+def test_stages_that_leave_nothing_to_compare_are_known_by_what_they_read(root: Path) -> None:
+    page = "results/report/report.html"
+    pipeline(root)
+    entry(root, "6-report", "report", inputs={"m": "m1"}, outs={page: "p1"}, wall_seconds=7)
+    entry(root, "7-report", "report", inputs={"m": "m2"}, outs={page: "p2"})
+    entry(root, "8-gate", "gate", inputs={"page": "p1", "m": "m1"}, outs={})
+    entry(root, "9-gate", "gate", inputs={"page": "p2", "m": "m2"}, outs={})
+    lock = Lock({name: Locked() for name in ("gate", "report", "evaluate", "ntk")})
+    found = record_of_results(root, {METRICS: "m1"}, lock)["stages"]
+    assert (found["report"]["run"], found["gate"]["run"]) == ("6-report", "8-gate")
+    assert found["report"]["wall_seconds"] == 7 and "ntk" not in found
+    assert "gate" not in record_of_results(root, {METRICS: "m1"}, Lock())["stages"]
+    # One that gives what is compared counts by that, whatever it reads.
+    entry(root, "9-ntk", "ntk", inputs={"m": "m1"}, outs={"results/ntk/metrics.json": "n"})
+    assert "ntk" not in record_of_results(root, {METRICS: "m1"}, lock)["stages"]
+
+
+def test_a_study_has_runs_of_its_own(root: Path) -> None:
+    pipeline(root)
+    found = record_of_results(root, {METRICS: "m1"}, Lock(), study="s/x")["stages"]
+    assert found["evaluate"]["run"] == "4-evaluate"
+    assert record_of_results(root, {METRICS: "m1"}, Lock(), study="s/y") == {}
+
+
+def test_of_equal_files_the_nearest_study_gave_what_was_read(root: Path) -> None:
+    for run, study in (("1-train", "s/a/x"), ("2-train", "s/b/x"), ("3-train", "s/a/y")):
+        entry(root, run, "train", outs={"results/train/model.json": "same"}, study=study)
+    entry(root, "4-fetch", "fetch", outs={"data/raw": "raw"}, study="s/a")
+    reads = {"model": "same", "raw": "raw"}
+    last = entry(root, "5-evaluate", "evaluate", inputs=reads, outs={METRICS: "m"}, study="s/a/x")
+    runs = {name: told["run"] for name, told in record_of_run(root, last)["stages"].items()}
+    assert runs == {"train": "1-train", "fetch of a": "4-fetch", "evaluate": "5-evaluate"}
+    whole = entry(root, "6-train", "train", inputs={"raw": "raw"})
+    assert "fetch of s/a" in record_of_run(root, whole)["stages"]
+    entry(root, "7-fetch", "fetch", outs={"data/raw": "own"})
+    last = entry(root, "8-train", "train", inputs={"raw": "own"}, study="s/a/x")
+    entry(root, "9-train", "train", outs={"w": "other"}, study="s/b/x")
+    reader = entry(root, "9-evaluate", "evaluate", inputs={"w": "other"}, study="s/a/x")
+    assert "train of b/x" in record_of_run(root, reader)["stages"]
+    assert "fetch of the root" in record_of_run(root, last)["stages"]
+
+
 def test_the_lock_s_data_without_code(root: Path) -> None:
     stage = Locked(deps={"data/raw": "1", "geocore/a.py": "2"}, outs={"results/train": "3"})
     found = record_of_results(root, {}, Lock({"train": stage}))
@@ -83,6 +152,18 @@ def test_a_run_of_one_stage_and_of_the_whole(root: Path) -> None:
     assert {stage: record["run"] for stage, record in told["stages"].items()} == {
         "fetch": "1-fetch", "train": "3-train", "evaluate": "5-evaluate"
     }  # fmt: skip
+
+
+def test_the_whole_has_the_stages_that_left_nothing(root: Path) -> None:
+    pipeline(root)
+    entry(root, "6-gate", "gate", inputs={"m": "m2"}, outs={})
+    entry(root, "7-train", "train", state="failed")
+    whole = entry(root, "5-repro", "repro", started="5-repro", ended="6-z")
+    stages = record_until(root, whole)["stages"]
+    assert (stages["gate"]["run"], stages["train"]["run"]) == ("6-gate", "3-train")
+    later = entry(root, "7-repro", "repro", started="6-y", ended="7-z")
+    stages = record_until(root, later)["stages"]
+    assert "gate" not in stages and stages["train"]["state"] == "failed"
 
 
 @pytest.mark.parametrize(

@@ -326,3 +326,18 @@ def test_a_fingerprint_follows_files_that_come_grow_and_go(tmp_path: Path) -> No
         assert now != seen[-1]
         seen.append(now)
     assert fingerprint([tmp_path / "folder", absent]) == seen[-1]
+
+
+def test_a_large_folder_is_not_looked_through_and_compiled_code_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    (folder / "__pycache__").mkdir(parents=True)
+    before = fingerprint([folder])
+    (folder / "__pycache__" / "a.pyc").write_text("1")
+    assert fingerprint([folder]) == before
+    for name in "ab":
+        (folder / name).write_text("1")
+    both = fingerprint([folder])
+    monkeypatch.setattr("geocore.report.live_page._MOST", 1)
+    assert fingerprint([folder]) not in (before, both)

@@ -52,8 +52,9 @@ def test_each_run_has_its_globes_under_its_own_number() -> None:
     found = [name for name in page.attributes("data-testid") if name.startswith("sphere-")]
     seen = ("input", "label", "prediction", "uncertainty", "difference", "turned", "acted", "apart")
     assert found == [
-        *(f"sphere-1-{what}" for what in seen), "sphere-1-relative", "sphere-1-spectra",
-        "sphere-2-input", "sphere-2-turned-input", "sphere-2-relative", "sphere-2-spectra",
+        "sphere-1-other", *(f"sphere-1-{what}" for what in seen), "sphere-1-relative",
+        "sphere-1-spectra", "sphere-2-other", "sphere-2-input", "sphere-2-turned-input",
+        "sphere-2-relative", "sphere-2-spectra",
     ]  # fmt: skip
     assert page.attributes("data-run") == ["1", "2"]
     canvases = [pairs for tag, pairs in page.tags if tag == "canvas"]

@@ -58,6 +58,12 @@ def test_numbers_in_as_few_digits_as_tell_them_apart() -> None:
     nearest = math.nextafter(0.1, 1)
     assert figures([0.1, nearest]) == ["0.10000000000000001", "0.10000000000000002"]
     assert figures([None, 0.5]) == ["null", "0.5"]
+    assert figures([0.1, nearest], 7) == ["0.1", "0.1"]
+
+
+def test_of_metrics_rounding_is_not_written_out() -> None:
+    row = Difference("evaluate.nngp.test.ece", (0.0089791005695, 0.0089791005696))
+    assert cells("metrics", row) == ["0.008979101", "0.008979101"]
 
 
 def test_signs() -> None:

@@ -6,14 +6,18 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from geocore.errors import UserError
 from geocore.runs import atomic
 from geocore.runs.atomic import (
+    beside,
     discard,
     remove_stale,
     replacing,
@@ -248,12 +252,18 @@ def test_a_refused_removal_does_not_hide_the_cause(
         raise KeyboardInterrupt
 
 
+def left_by(pid: int, path: Path, kind: Literal["tmp", "old"] = "tmp") -> Path:
+    """A name as that process of this machine gives it."""
+    own = beside(path, kind)
+    return own.with_name(own.name.replace(f"-{os.getpid()}-", f"-{pid}-"))
+
+
 def test_only_the_dead_leave_stale_temporaries(tmp_path: Path) -> None:
     dead = dead_process()
-    mine = tmp_path / f".x.tmp-{os.getpid()}-00000000"
+    mine = beside(tmp_path / "x")
     mine.write_text("alive")
-    (tmp_path / f".x.tmp-{dead}-00000000").write_text("12345")
-    gone = tmp_path / f".out.tmp-{dead}-0a0a0a0a"
+    left_by(dead, tmp_path / "x").write_text("12345")
+    gone = left_by(dead, tmp_path / "out")
     gone.mkdir()
     (gone / "half").write_text("123")
     (tmp_path / ".x.tmp-notes").write_text("somebody's own")
@@ -264,12 +274,42 @@ def test_only_the_dead_leave_stale_temporaries(tmp_path: Path) -> None:
 def test_an_old_folder_without_its_successor_is_put_back(tmp_path: Path) -> None:
     dead = dead_process()
     for name in ("lost", "there"):
-        (tmp_path / f".{name}.old-{dead}-00000000").write_text("old")
+        left_by(dead, tmp_path / name, "old").write_text("old")
     (tmp_path / "there").write_text("new")
     remove_stale(tmp_path)
     assert (tmp_path / "lost").read_text() == "old"
     assert (tmp_path / "there").read_text() == "new"
     assert names_in(tmp_path) == ["lost", "there"]
+
+
+def test_what_another_machine_left_goes_only_when_it_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = dead_process()
+    mine: list[str] = []
+    with monkeypatch.context() as context:
+        context.setattr("platform.node", lambda: "another-machine")
+        for name in ("young", "old", "touched"):  # as that machine names them
+            with suppress(KeyboardInterrupt), replacing(tmp_path / name) as temporary:
+                temporary.mkdir()
+                mine.append(temporary.name)
+                raise KeyboardInterrupt
+    names = [name.replace(f"-{os.getpid()}-", f"-{dead}-") for name in mine]
+    aside = names[0].replace(".tmp-", ".old-")
+    for name in [*names, aside]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half").write_text("123")
+    for name in (names[1], names[2]):
+        for path in (tmp_path / name / "half", tmp_path / name):
+            os.utime(path, (0, time.time() - 31 * 86400))
+    os.utime(tmp_path / names[2] / "half")  # somebody still writes it
+    assert remove_stale(tmp_path) == (1, 3)
+    assert names_in(tmp_path) == sorted([names[0], names[2], aside])
+    for name in names_in(tmp_path):  # the same names, on the machine that wrote them
+        assert (tmp_path / name).is_dir()
+    monkeypatch.setattr("platform.node", lambda: "another-machine")
+    assert remove_stale(tmp_path) == (2, 6), "there it is known that the process is dead"
+    assert names_in(tmp_path) == ["young"], "and what was set aside is put back"
 
 
 def test_discard_takes_files_folders_and_nothing(tmp_path: Path) -> None:

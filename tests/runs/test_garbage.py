@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from geocore.errors import UserError
-from geocore.runs.atomic import write_json, write_text
+from geocore.runs.atomic import beside, write_json, write_text
 from geocore.runs.garbage import Collected, collect
 from geocore.runs.ledger import Ledger
 from geocore.runs.locks import hold
@@ -64,10 +64,12 @@ def test_what_a_killed_process_was_about_to_put_elsewhere_goes(home: Path) -> No
     collect(home, Ledger(home / "ledger"), last=1)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    for process in (dead.pid, os.getpid()):
-        write_text(home / f".mine.tmp-{process}-0123abcd" / "dvc.yaml", "12345")
+    mine = beside(home / "mine")
+    theirs = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{dead.pid}-"))
+    for folder in (mine, theirs):
+        write_text(folder / "dvc.yaml", "12345")
     assert collect(home, Ledger(home / "ledger"), last=1) == Collected(0, 0, 0, 5, 0)
-    assert [path.name for path in home.glob(".*")] == [f".mine.tmp-{os.getpid()}-0123abcd"]
+    assert [path.name for path in home.glob(".*")] == [mine.name]
 
 
 def test_an_empty_home_has_no_garbage(tmp_path: Path) -> None:

@@ -252,6 +252,27 @@ _MISTYPED = [
 ]
 
 
+def test_no_flipped_bit_of_an_entry_is_believed(tmp_path: Path) -> None:
+    """Of the pieces that a run names above all: what an entry does not name, gc removes."""
+    ledger = Ledger(tmp_path, project=tmp_path)
+    with ledger.record("train", pieces={"a" * 32: "made"}, params={"lr": 0.1}) as run:
+        pass
+    path, said = tmp_path / f"{run.id}.json", ledger.show(run.id)
+    content = path.read_bytes()
+    assert b"checksum" in content and "checksum" not in said
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << (place % 3)
+        path.write_bytes(damaged)
+        if not ledger.damaged():  # the word "checksum", or a space
+            assert said.items() <= ledger.show(run.id).items()
+    for other in (b"3", b'"x"', b"[]", b"null"):
+        path.write_bytes(other)
+        assert len(ledger.damaged()) == 1
+    path.write_text(json.dumps(said))  # as earlier versions wrote it
+    assert ledger.runs() == [said]
+
+
 @pytest.mark.parametrize("text", ["", '{"run": "x"', "[]", '{"run": 1}', "\xff", *_MISTYPED])
 def test_a_damaged_entry_is_skipped_and_named(
     tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture

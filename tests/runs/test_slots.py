@@ -60,3 +60,20 @@ def test_what_is_sealed_needs_none(tmp_path: Path) -> None:
     slots.remove()
     assert stands_at(tmp_path) is None
     assert Slots(Store(tmp_path), "f" * 32).newest() is None
+
+
+def test_a_state_that_is_not_finite_takes_no_place(tmp_path: Path) -> None:
+    slots = Slots(Store(tmp_path), KEY)
+    for step in (10, 20):
+        save(slots, step)
+
+    def refuse(folder: Path) -> None:
+        write("half", folder)
+        raise FloatingPointError
+
+    for step in (30, 40):
+        slots.save(step, refuse)
+        assert sorted(piece.values["step"] for piece in Store(tmp_path).pieces()) == [10, 20]
+    save(slots, 50)  # in the place of the older
+    assert sorted(piece.values["step"] for piece in Store(tmp_path).pieces()) == [20, 50]
+    assert Store(tmp_path).check() == []

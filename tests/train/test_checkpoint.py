@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -125,3 +128,61 @@ def test_resume_is_exact_on_pixels(tmp_path: Path, task: str) -> None:
     read_checkpoint(folder, state)
     assert state.step == 5 and state.batch == 2 and state.count > 0
     assert same(fit(state), whole)
+
+
+def _weight(state: TrainState) -> None:
+    state.optimiser.param_groups[0]["params"][0].data.view(-1)[0] = float("nan")
+
+
+def _moment(state: TrainState) -> None:
+    next(iter(state.optimiser.state.values()))["exp_avg_sq"].view(-1)[0] = float("inf")
+
+
+def _loss(state: TrainState) -> None:
+    state.loss_sum = float("nan")
+
+
+@pytest.mark.parametrize("spoil", [_weight, _moment, _loss])
+def test_a_state_that_is_not_finite_is_none(
+    tmp_path: Path, spoil: Callable[[TrainState], None]
+) -> None:
+    state = start(PARAMS)
+    go_on(state, tmp_path / "state")
+    folder = tmp_path / "spoilt"
+    folder.mkdir()
+    spoil(state)
+    with pytest.raises(FloatingPointError, match="is not finite"):
+        write_checkpoint(folder, state)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"step": "3"}, {"step": 3.5}, {"step": True}, {"step": None}, {"curve": {}},
+        {"loss_sum": []}, {"version": "2"},
+    ],
+)  # fmt: skip
+def test_numbers_of_another_kind_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    write_checkpoint(tmp_path, start(PARAMS))
+    about = json.loads((tmp_path / "state.json").read_text())
+    (tmp_path / "state.json").write_text(json.dumps({**about, **change}))
+    with pytest.raises(ValueError, match=rf"{next(iter(change))} is .*; expected a checkpoint's$"):
+        read_checkpoint(tmp_path, start(PARAMS))
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "[" * 100_000])
+def test_numbers_that_are_no_mapping_are_refused(tmp_path: Path, text: str) -> None:
+    write_checkpoint(tmp_path, start(PARAMS))
+    (tmp_path / "state.json").write_text(text)
+    with pytest.raises(ValueError, match=r"; expected a checkpoint$"):
+        read_checkpoint(tmp_path, start(PARAMS))
+
+
+def test_whole_numbers_may_stand_for_others(tmp_path: Path) -> None:
+    state = start(PARAMS)
+    state.count = 3
+    write_checkpoint(tmp_path, state)
+    again = start(PARAMS)
+    read_checkpoint(tmp_path, again)
+    assert again.count == 3

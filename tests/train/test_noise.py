@@ -125,3 +125,31 @@ def test_what_is_not_drawn_sample_by_sample_is_refused(layer: nn.Module, width: 
     model = nn.Sequential(nn.Linear(2, width), layer).train()
     with pytest.raises(UserError, match=r"dropout of 1 does not draw sample by sample"):
         by_shares(model, torch.rand(4, 2), (0, 2))
+
+
+class Attentive(nn.Module):
+    """The probability of dropout is told by its place, or by its name."""
+
+    def __init__(self, by_name: bool) -> None:
+        super().__init__()
+        self.by_name = by_name
+
+    def forward(self, x: Tensor) -> Tensor:
+        q = x.reshape(len(x), 1, 16, 4)
+        if self.by_name:
+            return F.scaled_dot_product_attention(query=q, key=q, value=q, dropout_p=0.5)
+        return F.scaled_dot_product_attention(q, q, q, None, 0.5)
+
+
+def test_attention_draws_for_its_share_however_it_is_asked() -> None:
+    """Two shares of one sample each draw otherwise, and torch's state moves as much in both."""
+
+    def drawn(by_name: bool) -> Tensor:
+        same = nn.Linear(64, 64, bias=False)
+        nn.init.eye_(same.weight)
+        model = nn.Sequential(same, Attentive(by_name)).train()
+        return by_shares(model, torch.ones(2, 64), (0, 1))[0]
+
+    by_place, by_name = drawn(False), drawn(True)
+    assert torch.equal(by_place, by_name)
+    assert not torch.equal(by_place[0], by_place[1])

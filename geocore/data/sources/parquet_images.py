@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -13,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from geocore.config.foreign_json import parse_json
 from geocore.data.sources.base import Images, Rows, Source, class_order, gathered
 from geocore.data.sources.decode import decode, header
 from geocore.errors import UserError
@@ -154,7 +154,7 @@ def _class_names(file: Path) -> tuple[str, ...] | None:
     with _opened(file) as parquet:
         metadata = parquet.schema_arrow.metadata or {}
     try:
-        names: Any = json.loads(metadata[b"huggingface"])["info"]["features"]["label"]["names"]
+        names: Any = parse_json(metadata[b"huggingface"])["info"]["features"]["label"]["names"]
     except (KeyError, TypeError, ValueError):
         return None
     return tuple(map(str, names)) if isinstance(names, list) else None

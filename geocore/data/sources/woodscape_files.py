@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from geocore.config.foreign_json import parse_json
 from geocore.errors import UserError
 
 __all__ = ["SYNWOODSCAPE", "WOODSCAPE", "WoodscapeFiles", "class_names"]
@@ -142,7 +143,7 @@ def class_names(files: WoodscapeFiles) -> tuple[str, ...]:
     if not path.is_file():
         return SYNWOODSCAPE if files.shared else WOODSCAPE
     try:
-        names = json.loads(path.read_text(encoding="utf-8"))["class_names"]
+        names = parse_json(path.read_bytes())["class_names"]
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path}: no class_names there; expected a list of them") from None
     if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from geocore.config.foreign_json import parse_json
 from geocore.config.load import parse_yaml, validate
 from geocore.config.section import Section
 from geocore.errors import UserError
@@ -79,10 +80,10 @@ def measured(folder: Path, headline: Headline, where: str) -> float | None:
     """
     shown = f"{where}/{headline.file}"
     try:
-        value: Any = json.loads((folder / headline.file).read_text(encoding="utf-8"))
+        value: Any = parse_json((folder / headline.file).read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         raise UserError(f"{shown}: holds no JSON; expected what a stage wrote") from None
     for step in headline.key.split("."):
         if not isinstance(value, dict) or step not in value:

@@ -6,9 +6,7 @@ root's parameters, until somebody changes them. A study below another takes that
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from geocore.config.runtime import RuntimeParams
 from geocore.errors import UserError
 from geocore.pipeline.dvcfile import DvcStage, read_dvc
 from geocore.pipeline.studies.papers import PAPERS, Paper
-from geocore.runs.atomic import disk_error, remove_stale, write_text
+from geocore.runs.atomic import beside, disk_error, remove_stale, write_text
 
 __all__ = ["STAGES", "as_yaml", "new_study"]
 
@@ -119,7 +117,7 @@ def new_study(root: Path, name: str, title: str | None = None) -> list[Path]:
     # and by its name `remove_stale` knows it, here the next time and in `geocore store gc`.
     aside = root / ".geocore"
     apart = name.replace("/", ".")
-    temporary = aside / f".{apart}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
+    temporary = beside(aside / apart)
     try:
         remove_stale(aside)
         for file, text in files.items():

@@ -23,6 +23,7 @@ __all__ = ["chip_panel"]
 
 TABLE = "synthesize/ledger.csv"
 _COSTS = {"lut": "LUT", "dsp": "DSP"}  # that are drawn
+_AXES = {"lut": "look-up tables (LUT)", "dsp": "multipliers (DSP blocks)"}
 _MARKS = dict(zip(EVIDENCE, SHAPES, strict=True))
 _ABOUT = {
     "estimate": "computed before any synthesis",
@@ -136,10 +137,10 @@ def _plot(ledgers: Sequence[Ledger], cost: str, family: str, metric: str) -> Plo
             )
         )  # fmt: skip
     plot = field_plot(
-        f"{metric} against {name}, {family}",
+        f"{metric.capitalize() if metric.islower() else metric} against {name}, {family}",
         f"{metric} by {name} on {family}: a colour a run, a mark a kind of evidence, lines join "
         "what nothing of its run and kind beats; the table has the numbers",
-        spots, name, metric, stairs=True, log_y=False,
+        spots, _AXES[cost], metric, stairs=True, log_y=False,
     )  # fmt: skip
     return plot or ""
 

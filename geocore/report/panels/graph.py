@@ -24,6 +24,7 @@ STATES = {
 _BOX, _TALL = 124.0, 42.0
 _COLUMN, _GAP, _BEND, _EDGE = 164.0, 16.0, 4.0, 10.0
 _LONGEST = 17  # letters of a name in its box
+_LONGEST_STATE = 21  # of the smaller ones below it
 _SWEEPS = 6  # over the layers, to put each node beside its neighbours
 _MOST = 80  # stages, beyond which nothing could be read
 
@@ -141,8 +142,15 @@ def in_order(edges: Edges) -> list[str]:
 
 
 def _node(name: str, state: str, corner: tuple[float, float]) -> Node:
-    shown = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
-    return Node(name, shown, state, STATES[state], *corner)
+    """Of ``train of studies/x/cnn`` the stage, and below it ``cnn`` beside the state."""
+    stage, _, elsewhere = name.partition(" of ")
+    folder = elsewhere.rpartition("/")[2]
+    words = f"{STATES[state]}, {folder}" if folder else STATES[state]
+    return Node(name, _cut(stage, _LONGEST), state, _cut(words, _LONGEST_STATE), *corner)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _layers(edges: Edges) -> dict[str, int]:

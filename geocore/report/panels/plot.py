@@ -34,6 +34,7 @@ _ROW, _HEIGHT = 24.0, 250.0
 _LONGEST = 22  # letters of a row's name
 _LEAST, _HUGE = 1e-100, 1e100  # beyond them a value counts as 0, or is no point
 _LETTER, _LABEL = 7.0, 13.0  # of a label: lengths a letter, height
+_SIZE, _LARGER, _LAYERS = 4.5, 2.5, 4  # of marks: half their width, more for each one below
 _ASIDE = ((8.0, -7.0), (8.0, 16.0))  # from a mark to where its label begins
 
 
@@ -68,7 +69,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class Mark:
-    """A point where it stands."""
+    """A point where it stands; ``size`` is half its width."""
 
     run: int
     x: float
@@ -78,6 +79,7 @@ class Mark:
     label: str = ""
     label_x: float = 0.0
     label_y: float = 0.0
+    size: float = _SIZE
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def row_plot(
         scale.ticks(), (),
         tuple((y, _shortened(name), name) for y, name in zip(places, rows, strict=True)),
         (*strokes, *_joins(placed, stairs=False)),
-        tuple(_mark(*one) for one in placed),
+        tuple(_layered([_mark(*one) for one in placed])),
     )  # fmt: skip
 
 
@@ -184,7 +186,7 @@ def field_plot(
     return Plot(
         title, about, across, upwards, _WIDTH, frame[3] + _FOOT, frame,
         x.ticks(x_ticks), y.ticks(), (),
-        (*whiskers, *_joins(placed, stairs=stairs)), tuple(_labelled(placed)),
+        (*whiskers, *_joins(placed, stairs=stairs)), tuple(_layered(_labelled(placed, frame[3]))),
     )  # fmt: skip
 
 
@@ -264,21 +266,43 @@ def _mark(point: Point, x: float, y: float) -> Mark:
     return Mark(point.run, x, y, point.shape, point.told, point.label)
 
 
-def _labelled(placed: Sequence[tuple[Point, float, float]]) -> list[Mark]:
-    """The marks, each with its label above or below it, or without where neither is free."""
+def _labelled(placed: Sequence[tuple[Point, float, float]], bottom: float) -> list[Mark]:
+    """The marks, each with its label above or below it, or without where neither is free.
+
+    Of marks on one spot that are labelled alike the first has the label.
+    """
     taken = [(x - 5, y - 5, x + 5, y + 5) for _, x, y in placed]
-    marks = []
+    marks: list[Mark] = []
     for point, x, y in placed:
         mark = _mark(point, x, y)
+        if mark.label and any(m.label == mark.label and _meet(m, mark) for m in marks):
+            mark = replace(mark, label="")
         for right, down in _ASIDE if mark.label else ():
             left, base = x + right, y + down
             box = (left, base - _LABEL + 3, left + _LETTER * len(mark.label), base + 1)
-            if box[2] < _WIDTH and not any(map(partial(_overlap, box), taken)):
+            inside = box[2] < _WIDTH and box[3] < bottom
+            if inside and not any(map(partial(_overlap, box), taken)):
                 taken.append(box)
                 mark = replace(mark, label_x=round(left, 1), label_y=round(base, 1))
                 break
         marks.append(mark if mark.label_x else replace(mark, label=""))
     return marks
+
+
+def _layered(marks: Sequence[Mark]) -> list[Mark]:
+    """Where several runs' marks meet, each is larger than those that are drawn over it.
+
+    So all of them are seen, four at most; the first run's lies on top.
+    """
+    made: list[Mark] = []
+    for mark in marks:
+        below = {other.run for other in made if other.run != mark.run and _meet(other, mark)}
+        made.append(replace(mark, size=_SIZE + _LARGER * min(len(below), _LAYERS - 1)))
+    return sorted(made, key=lambda mark: -mark.size)
+
+
+def _meet(one: Mark, other: Mark) -> bool:
+    return abs(one.x - other.x) < _SIZE and abs(one.y - other.y) < _SIZE
 
 
 def _overlap(

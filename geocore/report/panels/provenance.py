@@ -60,7 +60,7 @@ class _Digests:
 
 @dataclass(frozen=True)
 class _Drawer:
-    """All of one run."""
+    """All of one run; ``lost`` are the stages that no run is known of."""
 
     owner: Owner
     facts: tuple[tuple[str, str], ...]
@@ -68,6 +68,7 @@ class _Drawer:
     total: str
     digests: tuple[_Digests, ...]
     dag: Drawing | None
+    lost: str
 
 
 def provenance_panel(snapshots: Sequence[Snapshot]) -> Markup:
@@ -95,6 +96,7 @@ def provenance_panel(snapshots: Sequence[Snapshot]) -> Markup:
                 _total(told),
                 tuple(_digests(owner, snapshot, lists)),
                 draw(edges, states),
+                ", ".join(name for name in edges if name not in told) if told else "",
             )
         )
     present = {node.state for drawer in drawers if drawer.dag for node in drawer.dag.nodes}

@@ -6,11 +6,16 @@
   const section = document.getElementById("coordinates-section");
   const plot = document.getElementById("coordinates-plot");
   const choices = document.querySelector("#axes .choices");
-  const TOP = 58, BOTTOM = 300, HEIGHT = 322, GAP = 128, SIDE = 66;
+  const TOP = 58, BOTTOM = 300, HEIGHT = 322, GAP = 128, SIDE = 88;
   const usable = [...page.data.main, ...columns.keys()].map((number) => columns[number])
     .filter((column, number, all) => column.section !== "gates" && scales.varies(column)
-      && all.indexOf(column) === number);
-  const usual = usable.filter((column) => column.main).slice(0, 9).map((column) => column.key);
+      && all.indexOf(column) === number)
+    .sort((a, b) => (a.section === "metrics") - (b.section === "metrics"));
+  // Nine axes at first: parameters, and beside them room for four metrics if there are as many.
+  const of = (section) => [...usable].sort((a, b) => b.main - a.main).filter((column) => column.section === section);
+  const params = of("params").slice(0, 9 - Math.min(of("metrics").filter((column) => column.main).length || 1, 4));
+  const figures = of("metrics").filter((column, number) => column.main || number < 3).slice(0, 9 - params.length);
+  const usual = [...params, ...figures].map((column) => column.key);
   let axes = new Map(); // a column's key -> what of it moves with the brush
   let names = [];
 
@@ -61,13 +66,16 @@
     make(head, "title", {}, column.key);
     make(axis, "text", { x, y: 35, "text-anchor": "middle" }, short(about, 20));
     make(axis, "line", { x1: x, x2: x, y1: TOP, y2: BOTTOM });
-    const sparse = scale.ticks.length > 12 ? Math.ceil(scale.ticks.length / 12) : 1;
-    scale.ticks.forEach(([place, label], number) => {
-      if (number % sparse) return;
-      make(axis, "line", { x1: x - 4, x2: x, y1: up(place), y2: up(place) });
-      const text = make(axis, "text", { x: x - 8, y: up(place) + 4, "text-anchor": "end", class: "tick" }, short(label, 12));
+    const said = []; // where words stand: the ends first, others where there is room
+    const ends = [...scale.ticks].sort(([a], [b]) => Math.abs(b - 0.5) - Math.abs(a - 0.5));
+    for (const [place, label] of ends) {
+      const y = up(place);
+      make(axis, "line", { x1: x - 4, x2: x, y1: y, y2: y });
+      if (said.some((other) => Math.abs(other - y) < 12)) continue;
+      said.push(y);
+      const text = make(axis, "text", { x: x - 8, y: y + 4, "text-anchor": "end", class: "tick" }, short(label, 12));
       make(text, "title", {}, label);
-    });
+    }
     const band = make(axis, "rect", { class: "band", x: x - 9, width: 18, y: TOP, height: 0 });
     const touch = make(axis, "rect", { class: "brush", x: x - 20, width: 40, y: TOP - 6, height: BOTTOM - TOP + 12 });
     const handles = ["lower", "upper"].map((end, which) => {

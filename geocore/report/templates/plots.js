@@ -17,7 +17,7 @@ const plots = (() => {
 
   function axis(title, more) {
     const line = theme.colour("--line");
-    return { title: { text: text(title), font: { size: 13 }, standoff: 8 }, gridcolor: line, zerolinecolor: line, linecolor: line, ...more };
+    return { title: { text: text(title), font: { size: 13 }, standoff: 8 }, automargin: true, gridcolor: line, zerolinecolor: line, linecolor: line, ...more };
   }
 
   function layout(x, y) {

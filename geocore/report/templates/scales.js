@@ -10,12 +10,13 @@ const scales = (() => {
     const log = low > 0 && high / low >= 20;
     const along = (value) => (log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low));
     const back = (place) => (log ? low * (high / low) ** place : low + place * (high - low));
-    const flat = high === low;
+    const flat = numbers.alike(low, high);
     const few = [...new Set(there)].sort((a, b) => a - b);
     const marks = few.length <= 6 ? few.map(along) : [0, 0.25, 0.5, 0.75, 1];
+    const told = numbers.apart(marks.map((place) => +back(place).toPrecision(12)));
     return {
       places: column.values.map((value) => (numbers.isNumber(value) ? (flat ? 0.5 : along(value)) : null)),
-      ticks: flat ? [[0.5, numbers.figure(low)]] : marks.map((place) => [place, numbers.figure(+back(place).toPrecision(12))]),
+      ticks: flat ? [[0.5, numbers.figure(low)]] : marks.map((place, number) => [place, told[number]]),
       say: (place) => numbers.figure(flat ? low : +back(place).toPrecision(12)),
       log,
     };

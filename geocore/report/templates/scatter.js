@@ -11,7 +11,8 @@
   const plot = new plots.Plot(document.getElementById("scatter-plot"));
   const metrics = usable.filter((column) => column.section === "metrics");
   const params = usable.filter((column) => column.section === "params");
-  const usual = { across: params[0] || metrics[1], up: metrics.find((column) => column.main) || metrics[0] || params[1] };
+  const up = metrics.find((column) => column.main) || metrics[0] || params[1];
+  const usual = { up, across: params[0] || metrics.find((column) => column !== up) };
 
   for (const [key, chooser] of Object.entries(choosers)) {
     for (const column of usable) chooser.add(new Option(column.key, column.key));

@@ -1,24 +1,46 @@
 "use strict";
-// Where a run and the baseline `base` say something else of a sample, and who is right; of the
-// baseline itself, or where there is nothing to compare with, its errors.
+// Whether a run and the baseline `base` can be compared on a sample: `alone` if the run stands for
+// itself, `note` says why, or at which resolution they are. `one` and `other` are their entries.
+function sphereLikeness(run, one, base, other) {
+  if (run.run === base.run) return { alone: true, note: "" };
+  const instead = run.task === "classification" ? "" : ": what is shown is where this run is wrong";
+  const because = (why) => ({ alone: true, note: `Not compared with ${base.name}, ${why}${instead}.` });
+  if (!other) return because("which has no such sample");
+  if (run.task !== base.task || run.classes.join("\n") !== base.classes.join("\n")) {
+    return because("which tells something else");
+  }
+  if (one.scene !== other.scene) return because("which saw another input here (other data, or turned otherwise)");
+  if (run.nside === base.nside) return { alone: false, note: "" };
+  const coarse = Math.min(run.nside, base.nside), how = run.task === "depth" ? "the mean" : "the class of most";
+  const told = run.task === "classification" ? "" : `: compared at nside ${coarse}, where a pixel is ${how} of the finer ones in it`;
+  return { alone: false, note: `This run reads nside ${run.nside}, ${base.name} nside ${base.nside}${told}.` };
+}
+
+// Where a run and the baseline say something else of a sample, and who is right; of the baseline
+// itself, or where there is nothing to compare with, its errors.
 //
-// `one` and `other` are the runs' entries of the sample. Gives a table from pixels to colours, its
-// nside, and what stands under it. The coarser of two maps is read at the finer one's pixels.
+// Gives a table from pixels to colours, its nside, and what stands under it. Of two maps the finer
+// is brought to the coarser one's pixels: classes by the most frequent, depths by their mean.
 function sphereDifference(run, one, base, other, { values, styled }) {
   const { between, packed } = spheres, { per } = sphereCharts;
-  const alike = run.task === base.task && run.classes.join("\n") === base.classes.join("\n");
-  const alone = !other || other === one || !alike;
-  const nside = alone ? run.nside : Math.max(run.nside, base.nside);
+  const { alone } = sphereLikeness(run, one, base, other);
+  const nside = alone ? run.nside : Math.min(run.nside, base.nside);
   const reader = (run, map) => {
-    const [codes, none] = values(map), own = 2 * Math.log2(nside / run.nside), size = nside ** 2;
+    const [codes, none] = values(map), children = (run.nside / nside) ** 2, size = nside ** 2;
     const slots = Array(12).fill(-1);
     run.faces.forEach((face, slot) => { slots[face] = slot * run.nside ** 2; });
-    const step = map.steps ? (map.high - map.low) / map.steps : 1, low = map.steps ? map.low : 0;
+    const step = map.steps ? (map.high - map.low) / map.steps : 1;
     return (pixel) => {
       const slot = slots[(pixel / size) | 0];
       if (slot < 0) return null;
-      const code = codes[slot + ((pixel % size) >> own)];
-      return code === none ? null : low + step * code;
+      const start = slot + (pixel % size) * children;
+      if (children === 1) return codes[start] === none ? null : map.steps ? map.low + step * codes[start] : codes[start];
+      const said = codes.subarray(start, start + children).filter((code) => code !== none);
+      if (!said.length) return null;
+      if (map.steps) return Math.log(said.reduce((sum, code) => sum + Math.exp(map.low + step * code), 0) / said.length);
+      const count = new Map();
+      for (const code of said) count.set(code, (count.get(code) || 0) + 1);
+      return [...count].reduce((a, b) => (b[1] > a[1] || (b[1] === a[1] && b[0] < a[0]) ? b : a))[0];
     };
   };
   const mine = reader(run, one.prediction), truth = reader(run, one.label);

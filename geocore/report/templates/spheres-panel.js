@@ -222,6 +222,9 @@
   function describe(row, turned = false) {
     const { run, root } = row, one = run.samples[state.sphere];
     of(".sphere-none", root).hidden = Boolean(one);
+    const { run: against } = base(), note = of(".sphere-other", root);
+    note.textContent = one ? sphereLikeness(run, one, against, against.samples[state.sphere]).note : "";
+    note.hidden = !note.textContent;
     of(".sphere-rows", root).hidden = !one;
     for (const globe of row.globes) if (!one) globe.content = null;
     if (!one) return;

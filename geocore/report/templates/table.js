@@ -39,44 +39,25 @@
 
   function showDifferences(base) {
     for (const [column, run, place] of told) {
-      const from = column.values[base], value = column.values[run];
-      if (run === base || !numbers.isNumber(from) || !numbers.isNumber(value)) say(place, "", "");
-      else say(place, numbers.signed(value - from), numbers.verdict(column.way, value - from));
+      const { delta, verdict } = differences.ofRun(column, run);
+      say(place, delta === null ? "" : numbers.signed(delta), verdict);
     }
     for (const element of marked) element.classList.toggle("base", +element.dataset.run === base);
     for (const radio of radios) radio.checked = +radio.value === base;
   }
 
-  // The mean of the group less that of the baseline's own, both of the runs that are shown; the
-  // spreads add up as variances do.
-  function showGroups(base) {
-    const own = groups.find((runs) => runs.includes(base)) || [base];
-    const others = own.filter((run) => page.shown[run]);
+  function showGroups() {
     overSeeds.forEach((row, place) => {
-      const runs = groups[place].filter((run) => page.shown[run]);
-      row.hidden = runs.length < 2;
-      const all = groups[place].length;
-      row.querySelector(".of-seeds").textContent = runs.length < all ? `${runs.length} of ${all} seeds` : `${all} seeds`;
+      const left = differences.shown(place).length, all = groups[place].length;
+      row.hidden = left < 2;
+      row.querySelector(".of-seeds").textContent = left < all ? `${left} of ${all} seeds` : `${all} seeds`;
       for (const cell of row.querySelectorAll("td[data-column]")) {
-        const column = columns[+cell.dataset.column];
-        const mine = runs.map((run) => column.values[run]).filter(numbers.isNumber);
-        const theirs = (others.length ? others : own).map((run) => column.values[run]).filter(numbers.isNumber);
-        const figure = cell.querySelector(".figure"), delta = cell.querySelector(".delta");
+        const figure = cell.querySelector(".figure");
         if (!figure) continue; // a parameter that they share
-        if (mine.length < 2) {
-          figure.textContent = "";
-          say(delta, "", "");
-          continue;
-        }
-        const [mean, spread] = numbers.mean(mine);
-        figure.textContent = numbers.around(mean, spread);
-        if (groups[place] === own || !theirs.length) say(delta, "", "");
-        else {
-          const [from, around] = numbers.mean(theirs);
-          const wide = Math.hypot(spread, around);
-          const text = `${numbers.signed(mean - from)} \u00b1 ${numbers.figure(+wide.toPrecision(2))}`;
-          say(delta, text, numbers.verdict(column.way, mean - from, wide));
-        }
+        const { mean, spread, delta, around, verdict } = differences.ofGroup(columns[+cell.dataset.column], place);
+        figure.textContent = mean === null ? "\u2013" : numbers.around(mean, spread);
+        const wide = around === null ? "\u2013" : numbers.figure(+around.toPrecision(2));
+        say(cell.querySelector(".delta"), delta === null ? "" : `${numbers.signed(delta)} \u00b1 ${wide}`, verdict);
       }
     });
   }
@@ -120,6 +101,6 @@
     document.body.classList.toggle("only", !state.all);
   });
   page.listen(["base"], (state) => showDifferences(state.base));
-  page.listen(["base", "shown"], (state) => showGroups(state.base));
+  page.listen(["base", "shown"], showGroups);
   page.listen(["sort"], (state) => sortRows(state.sort));
 })();

@@ -21,6 +21,7 @@ const theme = (() => {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", renew);
   // Paper is white: drawings, too, are made anew for it.
   addEventListener("beforeprint", () => {
+    for (const notes of document.querySelectorAll(".notes")) notes.open = true;
     document.documentElement.dataset.theme = "light";
     renew();
   });

@@ -45,11 +45,11 @@ def test_runs_share_a_chart_and_families_do_not() -> None:
     here, there = run("a", CHEAP, DEAR), run("b", row(lut=900.0), row("x", lut=950.0, dsp=8.0))
     page = page_of(chip_panel([here, snapshot("none"), there]))
     assert set(page.attributes("data-run")) == {"0", "2"}
-    assert page.text.count("accuracy against LUT, UltraScale+") == 1
-    assert "accuracy against DSP, UltraScale+" in page.text
+    assert page.text.count("Accuracy against LUT, UltraScale+") == 1
+    assert "Accuracy against DSP, UltraScale+" in page.text
     other = run("c", row(family="ECP5", device="lfe5u-85f", metric="mIoU"))
     text = page_of(chip_panel([here, other])).text
-    assert "mIoU against LUT, ECP5" in text and "accuracy against LUT, ECP5" not in text
+    assert "mIoU against LUT, ECP5" in text and "Accuracy against LUT, ECP5" not in text
 
 
 def test_every_row_stands_in_the_table_with_its_share_of_the_device() -> None:

@@ -109,3 +109,12 @@ def test_nothing_and_too_much() -> None:
     assert draw({}, {}) is None
     assert draw({str(n): [] for n in range(81)}, {}) is None
     assert draw(PIPELINE, {}) == draw(PIPELINE, {})
+
+
+def test_a_stage_of_another_study_is_named_by_it_below() -> None:
+    drawing = draw({"project of digits/rotated_16": [], "train": []}, {"train": "made"})
+    assert drawing is not None
+    first, second = drawing.nodes
+    assert (first.name, first.shown) == ("project of digits/rotated_16", "project")
+    assert first.words == "not recorded, rotate…" and len(first.words) == 21
+    assert (second.shown, second.words) == ("train", "computed")

@@ -77,10 +77,31 @@ def test_labels_cover_neither_marks_nor_each_other() -> None:
     far = [Point(0, x, "", y=x, label="6/6") for x in (0.0, 10.0)]
     plot = field_plot("t", "", far, "x", "y")
     assert plot is not None and [mark.label for mark in plot.marks] == ["6/6", "6/6"]
-    crowd = [Point(0, 5 + n / 1e3, "", y=5.0, label="6/6") for n in range(9)]
+    crowd = [Point(0, 5 + n / 1e3, "", y=5.0, label=f"{n}/6") for n in range(9)]
     plot = field_plot("t", "", [*far, *crowd], "x", "y")
     assert plot is not None
     assert sum(bool(mark.label) for mark in plot.marks) == 4, "one above the crowd, one below it"
+
+
+def test_one_label_for_what_is_labelled_alike_on_one_spot_and_none_below_the_frame() -> None:
+    points = [Point(run, x, "", y=x, label="6/6") for x in (0.0, 10.0) for run in range(3)]
+    plot = field_plot("t", "", points, "x", "y")
+    assert plot is not None
+    labels = [(mark.run, mark.label_y) for mark in plot.marks if mark.label]
+    assert [run for run, _ in labels] == [0, 0]
+    assert all(y < plot.frame[3] for _, y in labels)
+
+
+def test_marks_of_several_runs_on_one_spot_are_all_seen() -> None:
+    points = [Point(run, 5.0, "") for run in range(6)] + [Point(0, 5.0, ""), Point(1, 9.0, "")]
+    marks = rows(points).marks
+    sizes = {(mark.run, mark.x): mark.size for mark in marks}
+    spot = marks[0].x
+    assert [sizes[run, spot] for run in range(6)] == [4.5, 7.0, 9.5, 12.0, 12.0, 12.0]
+    assert [mark.size for mark in marks] == sorted((m.size for m in marks), reverse=True)
+    assert 2 * max(sizes.values()) <= 24, "a row's height"
+    (alone,) = [mark for mark in marks if mark.x != spot]
+    assert alone.size == 4.5
 
 
 def test_long_names_are_cut_and_kept_whole_beside_it() -> None:

@@ -88,6 +88,15 @@ def test_the_lock_alone_draws_what_nobody_recorded() -> None:
     assert "The ledger here knows none of the runs" in page.text
 
 
+def test_stages_that_no_run_is_known_of_are_named() -> None:
+    lock = {name: {"deps": {}, "outs": {name: "1"}} for name in ("fetch", "gate")}
+    record = {"stages": {"fetch": stage("f")}, "lock": lock}
+    page = page_of(provenance_panel([snapshot("known", record=record)]))
+    assert "Not recorded: gate. The ledger here has no run of it" in page.text
+    page = page_of(provenance_panel([snapshot("none", record={"lock": lock})]))
+    assert "Not recorded:" not in page.text and "knows none of the runs" in page.text
+
+
 def test_a_whole_run_is_a_row_of_its_own() -> None:
     page = page_of(provenance_panel([run(record={"whole": stage("w1"), "stages": STAGES})]))
     assert "all of it" in page.text and "w1" in page.text

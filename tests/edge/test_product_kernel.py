@@ -10,12 +10,11 @@ import torch
 from geocore.edge.description import QuantisedModel
 from geocore.edge.fixedpoint import FixedPoint
 from geocore.edge.nodes import IMAGES, Convolution, Dense
-from geocore.edge.product_design import write_product_verilog
 from geocore.edge.product_kernel import product_kernel
 from geocore.edge.reference import reference_integers
 from geocore.edge.simulation import build_simulator
-from geocore.edge.synthesis import synthesise
-from geocore.edge.verilog import Layout
+from geocore.edge.synthesis import Resources, synthesise
+from geocore.edge.verilog import Design, Layout, write_verilog
 
 WIDE = FixedPoint(12, 8, signed=True)
 PLAIN = FixedPoint(10, 6, signed=False)
@@ -36,10 +35,14 @@ def network() -> QuantisedModel:
     return QuantisedModel((3, 3, 1), WIDE, nodes)
 
 
+def written() -> Design:
+    return write_verilog(network(), Layout(lanes={"shared": 1}), products=True)
+
+
 def test_a_network_of_products_is_the_reference(tmp_path: Path) -> None:
     model = network()
-    design = write_product_verilog(model, Layout(lanes={"shared": 1}))
-    assert design.files == write_product_verilog(model, Layout(lanes={"shared": 1})).files
+    design = written()
+    assert design.files == written().files
     draw = torch.Generator().manual_seed(1)
     images = (torch.rand(40, *model.shape, generator=draw) - 0.5) * 16
     wanted = reference_integers(model, images)["d"]
@@ -51,10 +54,15 @@ def test_a_network_of_products_is_the_reference(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_every_product_is_a_slice(tmp_path: Path) -> None:
-    """Those of all outputs are counted, each a module of its own."""
-    design = write_product_verilog(network(), Layout(lanes={"shared": 1}))
-    assert synthesise(design, "net_d", tmp_path / "d", dsp=True).resources.dsp == 4
+def test_every_product_is_a_slice_and_parts_are_the_whole(tmp_path: Path) -> None:
+    """What a kernel holds apart is counted by itself; the rest takes what the whole takes more."""
+    design = written()
+    parts = [
+        synthesise(part, tmp_path / part.module, dsp=True).resources for part in design.parts("d")
+    ]
+    whole = synthesise(design.part("net_d"), tmp_path / "whole", dsp=True).resources
+    assert len(parts) == 4 and sum(parts, Resources(0, 0, 0, 0, 0.0)) == whole
+    assert whole.dsp == 4 and parts[0].dsp == 0 < parts[0].ff
 
 
 def test_a_kernel_has_an_output_a_module_and_no_product_with_zero() -> None:
@@ -69,4 +77,4 @@ def test_a_kernel_has_an_output_a_module_and_no_product_with_zero() -> None:
 
 def test_a_layout_of_another_network() -> None:
     with pytest.raises(ValueError, match="lanes names other; expected a dense node"):
-        write_product_verilog(network(), Layout(lanes={"other": 1}))
+        write_verilog(network(), Layout(lanes={"other": 1}), products=True)
