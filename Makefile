@@ -48,7 +48,7 @@ slow: setup ## run the tests that are too long for every day
 	pytest -m "slow and not faults"
 
 faults: setup ## inject faults into every stage and reader, and write docs/reliability.md
-	pytest -m faults
+	pytest -m faults tests/faults tests/fuzz
 
 studies: setup ## run every study under studies/
 	@if find studies -name dvc.yaml 2>/dev/null | grep -q .; then \
