@@ -13,11 +13,12 @@ _DEEPEST = 100  # lists and mappings within each other; nothing of ours comes ne
 def parse_json(text: str | bytes) -> Any:
     """The value that ``text`` holds, at most a hundred lists and mappings deep.
 
-    Raises ``ValueError`` for whatever is no JSON, is no UTF-8, or is nested deeper: a value that
-    is returned can be written, shown and walked through without ``RecursionError``.
+    NaN and infinity, which Python writes and JSON has not, are taken: numbers are for the reader to
+    check. Raises ``ValueError`` for whatever else is no JSON, is no UTF-8, or is nested deeper: a
+    value that is returned can be written and walked through without ``RecursionError``.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text if isinstance(text, str) else text.decode("utf-8"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
     level = [value]

@@ -146,7 +146,8 @@ def fingerprint(watched: Iterable[Path]) -> int:
 
 
 def _states(path: Path) -> Iterator[tuple[str, int, int]]:
-    for file in sorted(islice(_below(path), _MOST)) if path.is_dir() else [path]:
+    below = islice(_below(path), _MOST) if path.is_dir() else ()
+    for file in [path, *sorted(below)]:  # the folder too: what is replaced in it changes its time
         with suppress(OSError):  # it is not there, or went while it was looked for
             about = file.stat()
             yield str(file), about.st_mtime_ns, about.st_size

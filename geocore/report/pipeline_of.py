@@ -6,6 +6,7 @@ Every stage runs at the project's root, so the lock of ``studies/x`` names
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
@@ -23,7 +24,8 @@ def study_of(name: str) -> str:
     """
     path = PurePosixPath(name)
     inside = not path.is_absolute() and ".." not in path.parts and "\0" not in name
-    return path.as_posix() if inside and path.parts else ""
+    short = len(name) < 1000 and all(len(os.fsencode(part)) < 256 for part in path.parts)
+    return path.as_posix() if inside and short and path.parts else ""
 
 
 def has_pipeline(files: Mapping[str, str], study: str) -> bool:

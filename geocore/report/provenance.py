@@ -111,7 +111,11 @@ def _with_readers(
     """With those stages of the lock that leave nothing to compare and read what is known here."""
     found = dict(stages)
     known = {*given.values(), *(d for stage in stages.values() for d in _given_by(stage))}
-    waiting = [name for name in lock.stages if name not in found]
+    waiting = [
+        name
+        for name, stage in lock.stages.items()
+        if name not in found and all(path.endswith(".html") for path in stage.outs)
+    ]
     while waiting:
         for name in waiting:
             entry = next((e for e in entries if _ends(e, name, study, known)), None)

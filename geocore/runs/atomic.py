@@ -185,7 +185,7 @@ def _is_old(path: Path) -> bool:
     """Whether nothing in the file or folder has changed for so long that nobody can mean it."""
     try:
         below = (Path(at, name) for at, _, names in os.walk(path) for name in [*names, "."])
-        newest = max(entry.lstat().st_mtime for entry in [path, *below])
+        newest = max(entry.lstat().st_ctime for entry in [path, *below])
     except OSError:  # it goes while we look
         return False
     return time.time() - newest > _OLD

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -289,7 +290,7 @@ def test_what_another_machine_left_goes_only_when_it_is_old(
     mine: list[str] = []
     with monkeypatch.context() as context:
         context.setattr("platform.node", lambda: "another-machine")
-        for name in ("young", "old", "touched"):  # as that machine names them
+        for name in ("young", "second", "third"):  # as that machine names them
             with suppress(KeyboardInterrupt), replacing(tmp_path / name) as temporary:
                 temporary.mkdir()
                 mine.append(temporary.name)
@@ -299,14 +300,25 @@ def test_what_another_machine_left_goes_only_when_it_is_old(
     for name in [*names, aside]:
         (tmp_path / name).mkdir()
         (tmp_path / name / "half").write_text("123")
+    for path in (tmp_path / names[1] / "half", tmp_path / names[1]):
+        os.utime(path, (0, 0))  # as a copy has it that keeps its source's times
+    assert remove_stale(tmp_path) == (0, 0)
+    now = time.time()
+    with monkeypatch.context() as context:
+        context.setattr("geocore.runs.atomic.time.time", lambda: now + 29 * 86400)
+        assert remove_stale(tmp_path) == (0, 0)
+    assert names_in(tmp_path) == sorted([*names, aside])
     for name in (names[1], names[2]):
-        for path in (tmp_path / name / "half", tmp_path / name):
-            os.utime(path, (0, time.time() - 31 * 86400))
-    os.utime(tmp_path / names[2] / "half")  # somebody still writes it
-    assert remove_stale(tmp_path) == (1, 3)
-    assert names_in(tmp_path) == sorted([names[0], names[2], aside])
-    for name in names_in(tmp_path):  # the same names, on the machine that wrote them
-        assert (tmp_path / name).is_dir()
+        shutil.copytree(tmp_path / name, tmp_path / "kept" / name)
+    with monkeypatch.context() as context:
+        context.setattr("geocore.runs.atomic.time.time", lambda: now + 31 * 86400)
+        assert remove_stale(tmp_path)[0] == 3
+    assert names_in(tmp_path) == ["kept", "young"], "what was set aside is put back"
+    (tmp_path / "young").rename(tmp_path / aside)
+    for name in (names[1], names[2]):
+        (tmp_path / "kept" / name).rename(tmp_path / name)
+    (tmp_path / "kept").rmdir()
+    # The same names, on the machine that wrote them.
     monkeypatch.setattr("platform.node", lambda: "another-machine")
     assert remove_stale(tmp_path) == (2, 6), "there it is known that the process is dead"
     assert names_in(tmp_path) == ["young"], "and what was set aside is put back"

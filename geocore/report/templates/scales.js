@@ -10,7 +10,7 @@ const scales = (() => {
     const log = low > 0 && high / low >= 20;
     const along = (value) => (log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low));
     const back = (place) => (log ? low * (high / low) ** place : low + place * (high - low));
-    const flat = numbers.alike(low, high);
+    const flat = column.section === "metrics" ? numbers.alike(low, high) : high === low;
     const few = [...new Set(there)].sort((a, b) => a - b);
     const marks = few.length <= 6 ? few.map(along) : [0, 0.25, 0.5, 0.75, 1];
     const told = numbers.apart(marks.map((place) => +back(place).toPrecision(12)));
