@@ -2,11 +2,11 @@
 
 The network is that of arXiv:2101.05108: 32 x 32 x 3 images, three times a 3 x 3 convolution and
 pooling, three dense layers. By default its weights are drawn, of ``--bits`` bits and half of them
-zero: what a chip takes depends on little else. ``--description`` takes a trained one, a safetensors
-file with ``QuantisedModel``'s description. LUTs, flip-flops and memories are counted by yosys after
-synthesis, cycles by Verilator, and every logit is compared with the integers' reference. Netlists
-are kept in ``--folder`` for the next run. ``--vectors`` holds each netlist against its Verilog, and
-``--route`` places and routes the first convolution on an ECP5.
+zero: what a chip takes depends on little else. ``--description`` takes a trained one, the
+``weights.safetensors`` of the stage ``synthesize``. LUTs, flip-flops and memories are counted by
+yosys after synthesis, cycles by Verilator, and every logit is compared with the integers'
+reference. Netlists are kept in ``--folder`` for the next run. ``--vectors`` holds each netlist
+against its Verilog, and ``--route`` places and routes the first convolution on an ECP5.
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ def row(table: Table, name: str, found: Resources, *more: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--description", type=Path, help="a safetensors file; else drawn weights")
+    parser.add_argument(
+        "--description", type=Path, help="weights.safetensors of synthesize; else drawn"
+    )
     parser.add_argument("--bits", type=int, default=7, help="of drawn weights and activations")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--levels", type=int, default=4, help="adders between two registers")
@@ -110,7 +112,7 @@ def main() -> None:
     if chosen.description is None:
         model = drawn_network(chosen.bits, chosen.seed)
     else:
-        model = QuantisedModel.read(chosen.description)
+        model = QuantisedModel.read(chosen.description, "quantised.")
     layout = choose_layout(model, levels=chosen.levels, dense_cycles=chosen.dense_cycles)
     design = write_verilog(model, layout)
     console = Console(width=100)
