@@ -7,7 +7,6 @@ record is not plain JSON of ours, the record is removed, so that Prefect sees a 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +17,7 @@ from prefect import Task
 from prefect.context import TaskRunContext
 from prefect.serializers import JSONSerializer
 
+from geocore.config.foreign_json import parse_json
 from geocore.pipeline.run import make, whole
 from geocore.pipeline.stage import Job, Manifest, Stage
 
@@ -59,10 +59,10 @@ def _key(
 def _is_ours(record: Path) -> bool:
     """Whether a kept record is JSON that loads without importing anything."""
     try:
-        serializer = json.loads(record.read_bytes())["metadata"]["serializer"]
+        serializer = parse_json(record.read_bytes())["metadata"]["serializer"]
     except FileNotFoundError:
         return True
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         return False
     return bool(
         serializer["type"] == "json"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from geocore.pipeline.approximating_tasks import Task
 from geocore.pipeline.piece import make_part
 from geocore.pipeline.progress import Bar
 from geocore.pipeline.stage import Job
+from geocore.runs.at_once import at_once
 from geocore.runs.store import Piece
 
 __all__ = ["Reference", "draw_chains", "reference_of"]
@@ -80,14 +81,9 @@ def draw_chains(job: Job, task: Task, params: ReferencedParams, bar: Bar) -> lis
 
     if processes == 1:
         return [part(place) for place in range(len(seeds))]
-    pool = ThreadPoolExecutor(processes)
-    try:
-        waiting = [pool.submit(part, place) for place in range(len(seeds))]
-        for one in as_completed(waiting):
-            one.result()  # the first that fails ends all
-        return [one.result() for one in waiting]
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    calls = [partial(part, place) for place in range(len(seeds))]
+    parts = dict(at_once(calls, processes, wait=False))
+    return [parts[place] for place in range(len(seeds))]
 
 
 def reference_of(parts: list[Piece], task: Task, params: ReferencedParams) -> Reference:

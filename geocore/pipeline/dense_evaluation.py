@@ -27,7 +27,7 @@ from geocore.models.registry import ModelInfo, load
 from geocore.pipeline.dense_grids import Crossing, DenseSplit, Grid
 from geocore.pipeline.dense_pictures import draw
 from geocore.pipeline.dense_tally import ALL, DepthTally, Panel, SegmentationTally, Shown, Tally
-from geocore.pipeline.deterministic_pieces import Deterministic
+from geocore.pipeline.deterministic_pieces import deterministic_together
 from geocore.pipeline.measuring import (
     digests,
     equivariance,
@@ -76,8 +76,10 @@ def evaluate_pixels(job: Job, folder: Path) -> Manifest:
     every = _every((exact, sampled, reason))
     pieces = _pieces(pair, params, traced=bool(every))
     passes = [(stop - start) * (1 + len(every) if what else 1) for what, _, start, stop in pieces]
-    with Deterministic(params.seed, device), job.progress.bar("evaluate", sum(passes)) as bar:
-        told = _counted(in_pieces(job, opened, pieces), passes, bar.advance)
+    here = _maker(model, pair.own, every, params, device)
+    bars = job.progress.bar("evaluate", sum(passes))
+    with deterministic_together(params.seed, device), bars as bar:
+        told = _counted(in_pieces(job, here, opened, pieces), passes, bar.advance)
         traces = [next(told) for what, *_ in pieces if what]
         for split in pair.own:
             tally.begin(split)
@@ -122,10 +124,19 @@ def opened(job: Job) -> Callable[..., Any]:
     table = Table.open(job.input(source_of(info.type)))
     own = {split: DenseSplit(table, split, device, _task(info)) for split in ("val", "test")}
     every = [] if info.type.grid == "planar" else _every(rotations(info.type, params))
+    return _maker(model, own, every, params, device)
 
+
+def _maker(
+    model: nn.Module,
+    own: Mapping[str, DenseSplit],
+    every: list[Rotation],
+    params: EvaluateParams,
+    device: torch.device,
+) -> Callable[..., Any]:
     def piece(traced: bool, split: str, start: int, stop: int) -> Any:
         mine = own[split]
-        with Deterministic(params.seed, device):
+        with deterministic_together(params.seed, device):
             if not traced:
                 return _asked(model, mine, torch.arange(start, stop)).numpy()
             positions = evenly(len(mine), params.samples)[start:stop]

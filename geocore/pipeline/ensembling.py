@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from geocore.pipeline.predictions import predict
 from geocore.pipeline.progress import Bar
 from geocore.pipeline.stage import Job, Manifest
 from geocore.pipeline.training import open_source
+from geocore.runs.at_once import at_once
 from geocore.runs.atomic import write_json
 from geocore.runs.digest import digest_json
 from geocore.runs.slots import Slots
@@ -178,14 +179,9 @@ def _train(
                 checkpoint_every=runtime.checkpoint_every,
             )
 
-        pool = ThreadPoolExecutor(processes)
-        try:
-            waiting = [pool.submit(part, number, apart) for number in range(len(chunks))]
-            for done in as_completed(waiting):
-                done.result()  # the first that fails ends all
-            return [done.result() for done in waiting]
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        calls = [partial(part, number, apart) for number in range(len(chunks))]
+        found = dict(at_once(calls, processes, wait=False))  # the workers end what is under way
+        return [found[number] for number in range(len(chunks))]
 
 
 def _chunk_part(

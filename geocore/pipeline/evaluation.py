@@ -73,7 +73,7 @@ def evaluate(job: Job, folder: Path, name: Source) -> Manifest:
 
     pieces, answers = whole.pieces(), []
     with job.progress.bar("evaluate", sum(map(whole.passes, pieces))) as bar:
-        for piece, answer in zip(pieces, in_pieces(job, opened, pieces, name), strict=True):
+        for piece, answer in zip(pieces, in_pieces(job, whole, opened, pieces, name), strict=True):
             answers.append(answer)
             bar.advance(whole.passes(piece))
     found = {split: whole.predictions("plain", split, pieces, answers) for split in whole.feeds}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from geocore.config.evaluate import EvaluateParams
 from geocore.config.runtime import RuntimeParams
 from geocore.data.table import Table
 from geocore.models.registry import load
-from geocore.pipeline.deterministic_pieces import Deterministic
+from geocore.pipeline.deterministic_pieces import deterministic_together
 from geocore.pipeline.measuring import evenly, rotations
 from geocore.pipeline.predictions import Predictions, predict
 from geocore.pipeline.stage import Job
@@ -93,7 +94,7 @@ class Measurement:
         what, split, number, start, stop = piece
         feed, size = self.feeds[split], self.params.batch_size
         positions = self._positions(what, split, number)[start:stop]
-        with Deterministic(self.params.seed, self.device):
+        with deterministic_together(self.params.seed, self.device):
             if what == _TRACES:
                 found = symmetry_errors(self.model, feed, positions, self.every, size)
                 return {
@@ -102,8 +103,8 @@ class Measurement:
                     "layers": np.array(found.layers),
                 }
             changes = [] if what == "plain" else [self.turns[what][number].act]
-            found_there = predict(self.model, _part(feed, positions), size, changes=changes)
-            return {"logits": found_there.logits.numpy()}
+            answer = predict(self.model, _part(feed, positions), size, changes=changes)
+            return {"logits": answer.logits.numpy()}
 
     def predictions(
         self, what: str, split: str, pieces: Sequence[Piece], found: Sequence[dict[str, Any]]
@@ -131,15 +132,20 @@ class Measurement:
         ids = self.feeds["test"].ids[self._positions(_TRACES, "test", 0)].cpu()
         return SymmetryErrors(self.every, mine[0]["layers"].tolist(), ids, errors, floors)
 
+    @cached_property
+    def _turned_by(self) -> Tensor:
+        """Which of the rotations turns each test sample; it follows from the sample alone."""
+        ids = self.feeds["test"].ids.numpy()
+        drawn = torch.from_numpy(uniform(self.params.seed, ids, _CHOICE)[:, 0])
+        return (drawn * self.params.rotations).floor().long()
+
     def _positions(self, what: str, split: str, number: int) -> Tensor:
         feed = self.feeds[split]
         if what == "plain":
             return torch.arange(len(feed))
         if what == _TRACES:
             return evenly(len(feed), self.params.samples)
-        # Which of the rotations turns a sample follows from the sample alone.
-        drawn = torch.from_numpy(uniform(self.params.seed, feed.ids.numpy(), _CHOICE)[:, 0])
-        return ((drawn * self.params.rotations).floor().long() == number).nonzero()[:, 0]
+        return (self._turned_by == number).nonzero()[:, 0]
 
 
 def opened(job: Job, name: Source) -> Measurement:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,7 @@ from geocore.pipeline.on_cluster import cluster_of
 from geocore.pipeline.piece import make_part
 from geocore.pipeline.progress import Bar
 from geocore.pipeline.stage import Job
+from geocore.runs.at_once import at_once
 from geocore.runs.cluster import Cluster
 from geocore.runs.store import Piece
 from geocore.train.device import resolve
@@ -239,12 +239,9 @@ class StoredKernels:
             if workers == 1:
                 yield from map(block, task.places)
                 return
-            pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
-            try:
-                for done in as_completed([pool.submit(block, pair) for pair in task.places]):
-                    yield done.result()
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+            calls = [partial(block, pair) for pair in task.places]
+            for _, found in at_once(calls, workers, begin=partial(torch.set_num_threads, 1)):
+                yield found
 
     def _part(
         self,

@@ -125,21 +125,23 @@ def _seen(parts: Parts, name: str) -> bool:
 
 def in_pieces(
     job: Job,
+    here: Callable[..., Any],
     body: Callable[..., Callable[..., Any]],
     pieces: Sequence[tuple[Any, ...]],
     *arguments: Any,
 ) -> Iterator[Any]:
-    """``body(job, *arguments)(*piece)`` of each of ``pieces``, in their order.
+    """``here(*piece)`` of each of ``pieces``, in their order.
 
     Made by ``runtime.threads`` threads of this machine or by the job's cluster, each by one thread
-    of torch, so that the bytes are the same; no more than some pieces ahead of who takes them.
+    of torch, so that the bytes are the same; no more than some pieces ahead of who takes them. A
+    worker opens ``body(job, *arguments)`` in the place of ``here``, which has all open already:
     ``body`` is a function of a module, ``arguments`` and pieces are plain values. The first piece
     that fails ends all.
     """
     cluster = cluster_of(job, len(pieces))
     with _one_thread() as before:  # of who takes them, too: what is summed here is as well
         if cluster is None:
-            yield from _in_threads(job, body(job, *arguments), pieces, before)
+            yield from _in_threads(job, here, pieces, before)
         else:
             request = {**_described(job, body), "arguments": arguments}
             with cluster:
@@ -162,7 +164,7 @@ def _in_cluster(
 
 
 def _in_threads(
-    job: Job, made: Callable[..., Any], pieces: Sequence[tuple[Any, ...]], threads: int
+    job: Job, here: Callable[..., Any], pieces: Sequence[tuple[Any, ...]], threads: int
 ) -> Iterator[Any]:
     runtime = job.section(RuntimeParams)
     wanted = (runtime.threads or threads) if runtime.device == "cpu" else 1
@@ -171,8 +173,8 @@ def _in_threads(
     pool = ThreadPoolExecutor(width, initializer=_alone)
     try:
         while later or waiting:
-            while later and len(waiting) < _AHEAD * width:
-                waiting.append(pool.submit(made, *later.popleft()))
+            while later and len(waiting) <= width:  # one waits for the first thread that is free
+                waiting.append(pool.submit(here, *later.popleft()))
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

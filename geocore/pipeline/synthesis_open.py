@@ -7,10 +7,9 @@ written by this process: Verilog in a store could hold anything, and a simulator
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -32,6 +31,7 @@ from geocore.edge.verilog import Design, Layout, write_verilog
 from geocore.pipeline.piece import make_part
 from geocore.pipeline.stage import Job
 from geocore.pipeline.synthesis_hls import digest_images
+from geocore.runs.at_once import at_once
 from geocore.runs.digest import digest_json
 from geocore.runs.store import Piece
 
@@ -184,24 +184,20 @@ class OpenFlow:
         ]
         held = {node: vectors if self._held(design, node) else 0 for node in modules}
         processes = self._job.section(RuntimeParams).processes(len(wanted))
-        pool = ThreadPoolExecutor(processes)  # of which each waits for a process of its own
-        with self._job.progress.bar("netlists", len(wanted)) as bar:
-            try:
-                waiting = [
-                    pool.submit(self._netlist, node, place, modules[node][place], held[node])
-                    for node, place in wanted
-                ]
-                for done in as_completed(waiting):
-                    done.result()  # the first that fails ends all
-                    bar.advance()
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)  # no more are begun
+        calls = [
+            partial(self._netlist, node, place, modules[node][place], held[node])
+            for node, place in wanted
+        ]
         resources = dict.fromkeys(modules, Resources(0, 0, 0, 0, 0.0))
-        values = [one.result().values for one in waiting]
-        for (node, _), found in zip(wanted, values, strict=True):
-            resources[node] = resources[node] + Resources(**found["resources"])
+        tool = ""
+        with self._job.progress.bar("netlists", len(wanted)) as bar:
+            for number, piece in at_once(calls, processes):
+                node, _ = wanted[number]
+                resources[node] = resources[node] + Resources(**piece.values["resources"])
+                tool = piece.values["tool"]
+                bar.advance()
         compared = {node: count for node, count in held.items() if count}
-        return Netlists(resources, compared, values[0]["tool"])
+        return Netlists(resources, compared, tool)
 
     def _parts(self, node: str) -> list[Sources]:
         with self._cutting:  # a design is written once, whoever needs it first

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import logging
 import os
 import platform
@@ -20,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from geocore.config.foreign_json import parse_json
 from geocore.errors import UserError
 from geocore.runs.atomic import remove_stale, write_json
 from geocore.runs.digest import digest_json
@@ -48,9 +48,7 @@ _OWN = {
     *_MEASURED,
 }
 # What reading an entry raises, whatever was done to its file.
-_DAMAGE = (
-    OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
-)  # fmt: skip
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 
 class Run:
@@ -238,7 +236,7 @@ def _load(path: Path) -> tuple[dict[str, Any] | None, str | None]:
     One that an earlier version wrote has no checksum, and is taken as it is.
     """
     try:
-        entry = json.loads(path.read_bytes())
+        entry = parse_json(path.read_bytes())
         found = entry.pop("checksum", None)
         if found is not None and found != digest_json(entry):
             raise ValueError("checksum")

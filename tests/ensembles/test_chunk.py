@@ -71,61 +71,56 @@ class KilledError(Exception):
     """As if the process had been killed."""
 
 
+class Interrupted:
+    """A chunk that is trained with checkpoints in ``store``, beside one that nothing befalls."""
+
+    def __init__(self, root: Path, checkpoint_every: int) -> None:
+        write_table(root)
+        self.table, self.store = Table.open(root / "data/healpix"), Store(root / "store")
+        self.whole, self.folder = root / "whole", root / "chunk"
+        for path in (self.whole, self.folder):
+            path.mkdir()
+        self.expected = train_chunk(self.whole, SEEDS, MODEL, PARAMS, self.table, CPU)
+        self._every = checkpoint_every
+
+    def run(self, on_step: Callable[[EnsembleState], None]) -> dict[str, Any]:
+        return train_chunk(
+            self.folder, SEEDS, MODEL, PARAMS, self.table, CPU,
+            slots=Slots(self.store, "ab" * 16), checkpoint_every=self._every, on_step=on_step,
+        )  # fmt: skip
+
+    def goes_on_with(self, steps: list[int]) -> None:
+        """Another run takes these steps, and gives what it would have without trouble."""
+        taken: list[int] = []
+        assert self.run(lambda state: taken.append(state.step)) == self.expected
+        assert taken == steps
+        for path in self.whole.iterdir():
+            assert path.read_bytes() == (self.folder / path.name).read_bytes(), path.name
+
+
 def test_killed_it_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
-    write_table(tmp_path)
-    table, store = Table.open(tmp_path / "data/healpix"), Store(tmp_path / "store")
-    whole, folder = tmp_path / "whole", tmp_path / "chunk"
-    for path in (whole, folder):
-        path.mkdir()
-    expected = train_chunk(whole, SEEDS, MODEL, PARAMS, table, CPU)
+    chunk = Interrupted(tmp_path, checkpoint_every=2)
 
     def kill(state: EnsembleState) -> None:
         if state.step == 5:
             raise KilledError
 
-    def run(on_step: Callable[[EnsembleState], None]) -> dict[str, Any]:
-        slots = Slots(store, "ab" * 16)
-        return train_chunk(
-            folder, SEEDS, MODEL, PARAMS, table, CPU,
-            slots=slots, checkpoint_every=2, on_step=on_step,
-        )  # fmt: skip
-
     with pytest.raises(KilledError):
-        run(kill)
-    steps: list[int] = []
-    assert run(lambda state: steps.append(state.step)) == expected
-    assert steps == [5, 6]
-    for path in whole.iterdir():
-        assert path.read_bytes() == (folder / path.name).read_bytes(), path.name
+        chunk.run(kill)
+    chunk.goes_on_with([5, 6])
 
 
 def test_a_state_that_is_not_finite_is_kept_by_none(tmp_path: Path) -> None:
-    write_table(tmp_path)
-    table, store = Table.open(tmp_path / "data/healpix"), Store(tmp_path / "store")
-    whole, folder = tmp_path / "whole", tmp_path / "chunk"
-    for path in (whole, folder):
-        path.mkdir()
-    expected = train_chunk(whole, SEEDS, MODEL, PARAMS, table, CPU)
+    chunk = Interrupted(tmp_path, checkpoint_every=1)
 
     def spoil(state: EnsembleState) -> None:
         if state.step == 4:
             state.stack.weights[0].data[1, 0] = float("nan")
 
-    def run(on_step: Callable[[EnsembleState], None]) -> dict[str, Any]:
-        slots = Slots(store, "ab" * 16)
-        return train_chunk(
-            folder, SEEDS, MODEL, PARAMS, table, CPU,
-            slots=slots, checkpoint_every=1, on_step=on_step,
-        )  # fmt: skip
-
     with pytest.raises(UserError, match=f"of the member of seed {SEEDS[1]} stopped at step 4"):
-        run(spoil)
-    assert sorted(piece.values["step"] for piece in store.pieces()) == [2, 3]
-    steps: list[int] = []
-    assert run(lambda state: steps.append(state.step)) == expected
-    assert steps == [4, 5, 6]
-    for path in whole.iterdir():
-        assert path.read_bytes() == (folder / path.name).read_bytes(), path.name
+        chunk.run(spoil)
+    assert sorted(piece.values["step"] for piece in chunk.store.pieces()) == [2, 3]
+    chunk.goes_on_with([4, 5, 6])
 
 
 def test_names_count_from_nought() -> None:

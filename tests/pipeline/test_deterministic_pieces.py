@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from geocore.pipeline.deterministic_pieces import Deterministic
+from geocore.pipeline.deterministic_pieces import deterministic_together
 
 
 def test_the_first_that_leaves_changes_nothing_for_the_others() -> None:
     cpu = torch.device("cpu")
     before = torch.are_deterministic_algorithms_enabled()
-    first, second = Deterministic(0, cpu), Deterministic(1, cpu)
+    first, second = deterministic_together(0, cpu), deterministic_together(1, cpu)
     with pytest.raises(KeyboardInterrupt), second:
         first.__enter__()
         assert torch.are_deterministic_algorithms_enabled()
@@ -19,6 +19,6 @@ def test_the_first_that_leaves_changes_nothing_for_the_others() -> None:
         assert torch.are_deterministic_algorithms_enabled()
         raise KeyboardInterrupt
     assert torch.are_deterministic_algorithms_enabled() == before
-    with first:
+    with deterministic_together(0, cpu):
         assert torch.are_deterministic_algorithms_enabled(), "it can be entered again"
     assert torch.are_deterministic_algorithms_enabled() == before

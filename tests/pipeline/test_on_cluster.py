@@ -197,7 +197,7 @@ def test_pieces_come_in_their_order_and_not_far_ahead_of_who_takes_them(tmp_path
     runtime = RUNTIME.model_copy(update={"threads": 3})
     job = dataclasses.replace(kernel_job(tmp_path), sections={"runtime": runtime})
     before = torch.get_num_threads()
-    found = in_pieces(job, body, [(number,) for number in range(40)], 2)
+    found = in_pieces(job, body(job, 2), body, [(number,) for number in range(40)], 2)
     assert [next(found) for _ in range(5)] == [0, 2, 4, 6, 8]
     assert max(begun) < 5 + 2 * 3, "memory is bounded, whatever the number of pieces"
     with pytest.raises(UserError, match="piece 30 is none"):
