@@ -41,10 +41,11 @@ def preflight(model: QuantisedModel, options: FirmwareOptions) -> None:
     """Raise ``UserError`` for a network that hls4ml crashes on or gets wrong without a word.
 
     The line names the node and what to do. Names that C++ does not take; a convolution, a pool or
-    an upsampling behind a dense node; where data are streamed, more than seven readers of one value
-    and a kernel of one row and several columns with a stride; a network whose every node changes
-    nothing; products of a layer beyond what the vendors' compilers unroll, which are
-    fan-in times outputs with strategy Latency, over the reuse factor with Resource.
+    an upsampling behind a dense node; a node whose inputs are so small that nothing is left of them
+    on its grid; where data are streamed, more than seven readers of one value and a kernel of one
+    row and several columns with a stride; a network whose every node changes nothing; products of a
+    layer beyond what the vendors' compilers unroll, which are fan-in times outputs with strategy
+    Latency, over the reuse factor with Resource.
     """
     known = {node.name for node in model.nodes}
     for name in options.reuse_factors:
@@ -65,6 +66,7 @@ def preflight(model: QuantisedModel, options: FirmwareOptions) -> None:
             "the network has no node that changes anything; expected one: it needs no chip"
         )
     _require_pixels(model)
+    _require_bits(model)
     if options.io_type == "io_stream":
         _require_readers(model)
         _require_rows(model)
@@ -89,6 +91,25 @@ def _require_pixels(model: QuantisedModel) -> None:
                 f"{node.name} ({node.kind.replace('_', ' ')}) reads {flat[0]}, which is a vector; "
                 f"expected an image: in place of the dense node before it, take a convolution "
                 f"with a kernel of the image's size"
+            )
+
+
+def _require_bits(model: QuantisedModel) -> None:
+    """Where a number is rounded by more bits than it has, hls4ml's arithmetic ends the process."""
+    for node in model.nodes:
+        if not isinstance(node, Weighted | Add | Concatenate) or node.output is None:
+            continue
+        if isinstance(node, Weighted):
+            reach = {"its own sums": node.accumulator}
+        else:
+            reach = {source: model.grids[source] for source in node.sources}
+        adds = isinstance(node, Add)  # a sum has the bits of its longest term and one more
+        name = (max if adds else min)(reach, key=lambda name: reach[name].integer_bits)
+        if node.output.fraction + reach[name].integer_bits + adds < 0:
+            raise UserError(
+                f"{node.name} rounds all of {name} ({reach[name]}) to zero on its grid "
+                f"({node.output}), which hls4ml's arithmetic crashes on; expected a finer grid: "
+                f"more bits for what {node.name} gives, or the open flow for this network"
             )
 
 

@@ -86,9 +86,9 @@ def evaluate_pixels(job: Job, folder: Path) -> Manifest:
             outputs = (torch.from_numpy(np.array(values)) for values in told)
             for answer in _answers(outputs, tally, pair, split, params.batch_size):
                 tally.add(answer)
-        deque(told, maxlen=0)  # to its end, so that it is left
         errors = _joined(traces, every, pair.own["test"], params) if traces else no_errors()
-        shown = _shown(model, tally, pair)
+        shown = _shown(model, tally, pair)  # by one thread, too, as all before the pieces' end
+        deque(told, maxlen=0)
     metrics = {**tally.metrics(), "equivariance": equivariance(errors, reason)}
     write_json(folder / "metrics.json", metrics)
     pq.write_table(tally.table(), folder / "predictions.parquet")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
+from importlib.resources import files
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -35,11 +36,22 @@ from geocore.runs.at_once import at_once
 from geocore.runs.digest import digest_json
 from geocore.runs.store import Piece
 
-__all__ = ["RTL", "RTL_DIGEST", "Netlists", "OpenFlow", "Simulation", "layout_of", "streamed"]
+__all__ = [
+    "BESIDE",
+    "RTL",
+    "RTL_DIGEST",
+    "Netlists",
+    "OpenFlow",
+    "Simulation",
+    "layout_of",
+    "streamed",
+]
 
 RTL = "rtl"
 # Closures of code hold Python alone: what lies in geocore/edge/rtl counts by this statement.
 RTL_DIGEST = "6087bf1c96e9e2dfe44806f70b2d0daa"
+# Of it, what decides a netlist beside the module's own sources.
+BESIDE = ("compare.cpp", "ports.h", "ultrascale_ternary_adder.v")
 JOINTS = "queues, forks and ports"  # spaces: it is no node's name
 Scratch = Callable[[], AbstractContextManager[Path]]
 
@@ -70,8 +82,8 @@ class Netlists:
     def total(self) -> Resources:
         """Of the whole network."""
         found = Resources(0, 0, 0, 0, 0.0)
-        for resources in self.resources.values():
-            found = found + resources
+        for taken in self.resources.values():
+            found = found + taken
         return found
 
 
@@ -230,9 +242,14 @@ class OpenFlow:
             "netlist",
             build,
             parameters={"vectors": vectors, "dsp": self._products},
-            inputs={"sources": digest},
+            inputs={"sources": digest, "beside": _beside()},
             code=["geocore.edge.synthesis", "geocore.edge.equivalence"],
         )
+
+
+def _beside() -> str:
+    rtl = files("geocore.edge") / "rtl"
+    return digest_json([(rtl / name).read_text(encoding="utf-8") for name in BESIDE])
 
 
 def layout_of(design: Piece) -> Layout:

@@ -40,16 +40,21 @@ def write_checkpoint(folder: Path, state: Resumable) -> None:
     """Write the state into an existing folder. Equal states give equal bytes.
 
     Floats of the JSON are written by ``repr``, so they come back equal. Raises
-    ``FloatingPointError`` and writes nothing if a weight, a moment or a number is not finite: from
-    there no training goes on, and ``Slots.save`` keeps what it has.
+    ``FloatingPointError`` and writes nothing if a weight, a moment or a number is not finite, or
+    anything else (running statistics, best weights) is NaN: from there no training goes on, and
+    ``Slots.save`` keeps what it has. A mask of a model's own may hold infinities.
     """
     if not _learned_is_finite(state.optimiser):
         raise FloatingPointError(f"{folder}: a weight or a moment is not finite")
+    tensors = state.tensors()
+    for name, value in tensors.items():
+        if bool(value.isnan().any()):
+            raise FloatingPointError(f"{folder}: {name} holds NaN")
     try:
         text = json.dumps(state.numbers(), sort_keys=True, allow_nan=False, indent=2)
     except ValueError:
         raise FloatingPointError(f"{folder}: a loss or a score is not finite") from None
-    save_file(state.tensors(), folder / "state.safetensors")
+    save_file(tensors, folder / "state.safetensors")
     (folder / "state.json").write_text(text + "\n", encoding="utf-8")
 
 

@@ -34,6 +34,10 @@ def described(module: nn.Module, shape: Shape, bits: Bits) -> QuantisedModel:
     return QuantisedNetwork(graph, bits, activation_peaks(graph, given)).describe()
 
 
+# Joins of which one input is all less than half a step of their common grid.
+LOST = {102, 145, 166, 195, 198, 273, 295}
+
+
 @pytest.mark.parametrize(
     "seed", [pytest.param(s, marks=pytest.mark.slow if s >= DAILY else ()) for s in range(300)]
 )
@@ -46,15 +50,17 @@ def test_random_modules(seed: int, tmp_path: Path) -> None:
             described(module, shape, bits)
         return
     model = described(module, shape, bits)
-    firmware = compiled(
-        model,
-        tmp_path,
-        io_type=("io_stream", "io_parallel")[seed % 2],
-        strategy=draw.choice(("Latency", "Latency", "Resource")),
-        backend=draw.choice(("Vitis", "Vivado")),
-        reuse_factor=draw.choice((1, 1, 3, 1000)),
-    )
-    self_check(firmware, model, seed)
+    chosen: dict[str, Any] = {
+        "io_type": ("io_stream", "io_parallel")[seed % 2],
+        "strategy": draw.choice(("Latency", "Latency", "Resource")),
+        "backend": draw.choice(("Vitis", "Vivado")),
+        "reuse_factor": draw.choice((1, 1, 3, 1000)),
+    }
+    if seed in LOST:
+        with pytest.raises(UserError, match=r" rounds all of .* to zero on its grid .*; expected "):
+            compiled(model, tmp_path, **chosen)
+        return
+    self_check(compiled(model, tmp_path, **chosen), model, seed)
 
 
 class Branches(nn.Module):

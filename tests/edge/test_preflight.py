@@ -20,10 +20,12 @@ from tests.edge.networks import branched
 GRID = FixedPoint(4, 1, signed=True)
 
 
-def convolution(name: str, source: str, *shape: int, **about: Any) -> Convolution:
+def convolution(
+    name: str, source: str, *shape: int, output: FixedPoint = GRID, **about: Any
+) -> Convolution:
     weight = torch.randint(-7, 8, shape, generator=torch.Generator().manual_seed(0))
     bias = torch.zeros(shape[0], dtype=torch.int64)
-    return Convolution(name, (source,), weight, bias, GRID, GRID, GRID, **about)
+    return Convolution(name, (source,), weight, bias, GRID, GRID, output, **about)
 
 
 def dense(name: str, source: str, *shape: int) -> Dense:
@@ -79,6 +81,15 @@ JOINED = Concatenate("j", ("d", "d"), GRID)
             model(dense("d", IMAGES, 4200, 32)),
             {"strategy": "Resource", "reuse_factor": 1000},
             r"^d has 4200 products at once; .* take fewer outputs than 4200: no reuse factor is ",
+        ),
+        (
+            model(
+                convolution("a", IMAGES, 2, 2, 1, 1),
+                convolution("b", IMAGES, 2, 2, 1, 1, output=FixedPoint(4, 7, signed=False)),
+                Concatenate("j", ("a", "b"), FixedPoint(4, 2, signed=True)),
+            ),
+            {},
+            r"^j rounds all of b \(ufixed<4,-3>\) to zero on its grid \(fixed<4,2>\), which hls4ml",
         ),
         (model(VECTOR), {"reuse_factors": {"e": 2}}, r"^reuse_factors has e; expected one of d$"),
         (model(VECTOR), {"reuse_factor": 0}, r"^reuse factor of d is 0; expected at least 1$"),

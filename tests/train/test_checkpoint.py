@@ -142,7 +142,11 @@ def _loss(state: TrainState) -> None:
     state.loss_sum = float("nan")
 
 
-@pytest.mark.parametrize("spoil", [_weight, _moment, _loss])
+def _best(state: TrainState) -> None:
+    next(iter(state.best_weights.values())).view(-1)[0] = float("nan")
+
+
+@pytest.mark.parametrize("spoil", [_weight, _moment, _loss, _best])
 def test_a_state_that_is_not_finite_is_none(
     tmp_path: Path, spoil: Callable[[TrainState], None]
 ) -> None:
@@ -151,9 +155,22 @@ def test_a_state_that_is_not_finite_is_none(
     folder = tmp_path / "spoilt"
     folder.mkdir()
     spoil(state)
-    with pytest.raises(FloatingPointError, match="is not finite"):
+    with pytest.raises(FloatingPointError, match=r"is not finite|best\..* holds NaN"):
         write_checkpoint(folder, state)
     assert list(folder.iterdir()) == []
+
+
+def test_running_statistics_are_looked_at_and_a_mask_may_be_infinite(tmp_path: Path) -> None:
+    norm = torch.nn.BatchNorm1d(2)
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), norm)
+    model.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+    state = start(PARAMS, model)
+    write_checkpoint(tmp_path, state)
+    read_checkpoint(tmp_path, state)
+    assert norm.running_var is not None
+    norm.running_var.fill_(torch.nan)
+    with pytest.raises(FloatingPointError, match=r"model\.1\.running_var holds NaN"):
+        write_checkpoint(tmp_path, state)
 
 
 @pytest.mark.parametrize(
