@@ -45,6 +45,9 @@ def show(job: Job, found: Sequence[Planned]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from geocore.edge.device import require_fits
+    from geocore.errors import UserError
+
     table = Table(box=None, header_style="", pad_edge=False)
     table.add_column("variant", no_wrap=True)
     for head in ("LUT", "of the part", "FF", "cycles", "interval"):
@@ -63,10 +66,15 @@ def show(job: Job, found: Sequence[Planned]) -> None:
     Console(width=100).print(table)
     typer.echo(
         f"\nOf {job.params_file}, in the open flow, with weights as they begin: trained ones may "
-        "take a tenth\nmore or less. No DSP slices and no blocks of memory. After +- stands the "
-        "standard error."
+        "take a tenth\nmore or less; queues before joins come on top. No DSP slices and no blocks "
+        "of memory. After +- stands the\nstandard error."
     )
     for one in found:
+        try:
+            if one.part:
+                require_fits(one.estimate.total.resources, one.part)
+        except UserError as error:
+            typer.echo(f"{one.variant}: {error}")
         if one.ignored:
             left = " and ".join(one.ignored)
             typer.echo(

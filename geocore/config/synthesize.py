@@ -23,6 +23,14 @@ Channels = Annotated[
 Bits = Annotated[int, Field(ge=2, le=16)]
 WeightBits = Bits | Literal["binary", "ternary"]
 LayerBits = tuple[tuple[str, WeightBits, Bits], ...]
+ReuseFactor = Annotated[int, Field(ge=1, le=65536)]
+ReuseFactors = Annotated[
+    tuple[tuple[str, ReuseFactor], ...],
+    *rule(
+        lambda given: len(dict(given)) == len(given),
+        "a list of [layer, factor], each layer once",
+    ),
+]
 Sparsity = Annotated[float, Field(ge=0, lt=1)]
 Error = Annotated[float, Field(ge=0, le=10)]
 Ways = Annotated[
@@ -32,8 +40,8 @@ Ways = Annotated[
 Part = Annotated[
     str,
     *rule(
-        lambda part: re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", part) is not None,
-        "a part's name of lower-case letters, digits and -, as xczu9eg-ffvb1156-2-e",
+        lambda part: re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}", part) is not None,
+        "a part's name of letters, digits and -, as xczu9eg-ffvb1156-2-e",
     ),
 ]
 
@@ -135,8 +143,11 @@ class SynthesizeParams(Section):
         description="io_stream for images of more than about 16 x 16: the other unrolls every pixel"
     )
     strategy: Literal["Latency", "Resource"]
-    reuse_factor: int = Field(
-        ge=1, le=65536, description="multiplications that share a multiplier, at most"
+    reuse_factor: ReuseFactor = Field(
+        description="hls4ml: multiplications that share a multiplier, at most"
+    )
+    reuse_factors: ReuseFactors = Field(
+        description="of a layer that has its own: its name, its factor"
     )
     backend: Literal["Vitis", "Vivado"]
     clock_period: float = Field(gt=0, le=1000, description="nanoseconds, assumed")

@@ -19,11 +19,11 @@ from geocore.train.classification import Classification
 from geocore.train.feed import Feed
 from geocore.train.objective import Objective
 
-__all__ = ["BitSearch", "Move", "SearchPoint", "calibration_loss", "front"]
+__all__ = ["WEIGHTS", "BitSearch", "Move", "SearchPoint", "calibration_loss", "front"]
 
 Loss = Callable[[QuantisedNetwork], float]
 Cost = Callable[[QuantisedModel], float]
-_WEIGHTS: tuple[WeightBits, ...] = (16, 12, 10, 8, 7, 6, 5, 4, 3, "ternary", "binary")
+WEIGHTS: tuple[WeightBits, ...] = (16, 12, 10, 8, 7, 6, 5, 4, 3, "ternary", "binary")
 _ACTIVATIONS = (16, 12, 10, 8, 7, 6, 5, 4, 3, 2)
 
 
@@ -71,7 +71,7 @@ class BitSearch:
         *,
         loss: Loss,
         cost: Cost,
-        weights: Sequence[WeightBits] = _WEIGHTS,
+        weights: Sequence[WeightBits] = WEIGHTS,
         activations: Sequence[int] = _ACTIVATIONS,
     ) -> None:
         self._graph, self._peaks, self.start = graph, dict(peaks), start

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from geocore.edge.synthesis import Resources
 from geocore.errors import UserError
 
-__all__ = ["PARTS", "part_of", "require_fits", "utilisation"]
+__all__ = ["PARTS", "named_part", "part_of", "require_fits", "utilisation"]
 
 _ZU9EG = Resources(lut=274_080, lut_memory=144_000, ff=548_160, dsp=2_520, bram=912)
 _VU13P = Resources(lut=1_728_000, lut_memory=791_040, ff=3_456_000, dsp=12_288, bram=2_688)
@@ -24,6 +24,7 @@ PARTS: Mapping[str, Resources] = MappingProxyType(
         "xczu28dr": Resources(lut=425_280, lut_memory=213_600, ff=850_560, dsp=4_272, bram=1_080),
         "xcvu9p": Resources(lut=1_182_240, lut_memory=591_840, ff=2_364_480, dsp=6_840, bram=2_160),
         "xcvu13p": _VU13P,
+        "xcu250": _VU13P,
         "u250": _VU13P,
     }
 )
@@ -43,6 +44,12 @@ _REMEDIES = {
     "dsp": "products made of LUTs, or a larger part",
     "bram": "shorter queues, or a larger part",
 }
+
+
+def named_part(spelling: str) -> str:
+    """The part in a maker's full spelling, as ``xczu9eg-ffvb1156-2-e``; empty if not known here."""
+    name = spelling.split("-")[0].lower()
+    return name if name in PARTS else ""
 
 
 def part_of(name: str) -> Resources:

@@ -15,7 +15,7 @@ from geocore.edge.description import QuantisedModel
 from geocore.edge.firmware_options import FirmwareOptions
 from geocore.edge.nodes import IMAGES, Add, Concatenate, Convolution, Dense, Weighted
 from geocore.edge.preflight import preflight, require_unrolled
-from geocore.edge.taken_over import layer_name, left_out, paths, require_taken_over, rounded
+from geocore.edge.taken_over import layer_name, left_out, paths, require_taken_over, rounded, seen
 from geocore.edge.tools import quiet_import
 from geocore.errors import UserError
 
@@ -167,9 +167,10 @@ def _set_queues(
             raise ValueError(f"queues has {' to '.join(edge)}; expected two nodes with an edge")
         if depth < 1:
             raise ValueError(f"queue {' to '.join(edge)} is {depth}; expected at least one pixel")
+        origin = seen(model, edge[0])  # pools and upsamplings by 1 are no layers
         for source, streams in paths(converted, model, converted.graph[layer_name(readers[edge])]):
             for stream in streams:
-                if source == edge[0] and isinstance(stream.pragma, tuple):
+                if source == origin and isinstance(stream.pragma, tuple):
                     # One that several read is as long as the longest of their queues.
                     depths[id(stream)] = max(depth, depths.get(id(stream), 0))
                     stream.pragma = ("stream", depths[id(stream)])

@@ -29,7 +29,7 @@ from geocore.errors import UserError
 if TYPE_CHECKING:
     from geocore.edge.compiled import CompiledFirmware
 
-__all__ = ["corner_images", "preflight", "require_unrolled", "self_check"]
+__all__ = ["corner_images", "preflight", "require_shapes", "require_unrolled", "self_check"]
 
 _UNROLLED = 4096  # elements of an array that the vendors' compilers take apart
 _READERS = 7  # of one stream that hls4ml can copy
@@ -47,6 +47,12 @@ def preflight(model: QuantisedModel, options: FirmwareOptions) -> None:
     layer beyond what the vendors' compilers unroll, which are fan-in times outputs with strategy
     Latency, over the reuse factor with Resource.
     """
+    require_shapes(model, options)
+    _require_bits(model)
+
+
+def require_shapes(model: QuantisedModel, options: FirmwareOptions) -> None:
+    """``preflight`` as far as it does not ask for bits: the same for any weights and grids."""
     known = {node.name for node in model.nodes}
     for name in options.reuse_factors:
         if name not in {node.name for node in model.weighted}:
@@ -66,7 +72,6 @@ def preflight(model: QuantisedModel, options: FirmwareOptions) -> None:
             "the network has no node that changes anything; expected one: it needs no chip"
         )
     _require_pixels(model)
-    _require_bits(model)
     if options.io_type == "io_stream":
         _require_readers(model)
         _require_rows(model)

@@ -5,33 +5,27 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 from xml.etree import ElementTree
 
 from geocore.edge.firmware import PROJECT
 from geocore.edge.synthesis import Resources
+from geocore.edge.vendor_tools import COMPILERS, SYNTHESIS, Backend, missing_tools
 from geocore.errors import UserError
 
 __all__ = [
     "HlsReport",
     "Timing",
     "VendorReport",
-    "missing_tools",
     "parse_csynth",
     "parse_timing",
     "parse_utilisation",
     "run_vendor",
 ]
 
-Backend = Literal["Vitis", "Vivado"]
-_COMPILERS: dict[Backend, tuple[str, ...]] = {
-    "Vitis": ("vitis-run", "vitis_hls"),  # the second was the first's name until 2023.2
-    "Vivado": ("vivado_hls",),
-}
-_SYNTHESIS = "vivado"
 _UTILISATION, _TIMING, _SCRIPT = "utilisation.rpt", "timing.rpt", "route.tcl"
 _CSYNTH = f"{PROJECT}_prj/solution1/syn/report/{PROJECT}_csynth.xml"
 _ROUTE = f"""\
@@ -89,12 +83,15 @@ class VendorReport:
     resources: Resources | None = None
     timing: Timing | None = None
 
-
-def missing_tools(backend: Backend) -> tuple[str, ...]:
-    """The tools of a vendor's flow that are not on PATH; of two names of one tool the first."""
-    names = _COMPILERS[backend]
-    lacks = () if any(shutil.which(name) for name in names) else (names[0],)
-    return lacks if shutil.which(_SYNTHESIS) else (*lacks, _SYNTHESIS)
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> VendorReport:
+        """The inverse of ``dataclasses.asdict``."""
+        estimate, resources, timing = (values[name] for name in ("estimate", "resources", "timing"))
+        return cls(
+            HlsReport(**{**estimate, "resources": Resources(**estimate["resources"])}),
+            None if resources is None else Resources(**resources),
+            None if timing is None else Timing(**timing),
+        )
 
 
 def run_vendor(sources: Path, backend: Backend, log: Path) -> VendorReport | None:
@@ -105,9 +102,9 @@ def run_vendor(sources: Path, backend: Backend, log: Path) -> VendorReport | Non
     for a report that is not as it should be.
     """
     lacks = missing_tools(backend)
-    if _COMPILERS[backend][0] in lacks:
+    if COMPILERS[backend][0] in lacks:
         return None
-    tool = next(name for name in _COMPILERS[backend] if shutil.which(name))
+    tool = next(name for name in COMPILERS[backend] if shutil.which(name))
     if backend == "Vivado":
         given = " ".join(f"{name}={value}" for name, value in _HLS_OPTIONS.items())
         command = [tool, "-f", "build_prj.tcl", given]
@@ -119,10 +116,10 @@ def run_vendor(sources: Path, backend: Backend, log: Path) -> VendorReport | Non
         command = [tool, *(newer if tool == "vitis-run" else ["-f", "build_prj.tcl"])]
     _run(command, sources, log)
     estimate = parse_csynth(sources / _CSYNTH)
-    if _SYNTHESIS in lacks:
+    if SYNTHESIS in lacks:
         return VendorReport(estimate)
     (sources / _SCRIPT).write_text(_ROUTE, encoding="utf-8")
-    _run([_SYNTHESIS, "-mode", "batch", "-source", _SCRIPT], sources, log)
+    _run([SYNTHESIS, "-mode", "batch", "-source", _SCRIPT], sources, log)
     return VendorReport(
         estimate, parse_utilisation(sources / _UTILISATION), parse_timing(sources / _TIMING)
     )

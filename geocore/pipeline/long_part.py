@@ -43,7 +43,7 @@ def make_long_part(
     slots = Slots(job.store, key)
 
     def fill(folder: Path) -> Mapping[str, Any] | None:
-        job.note(pieces=slots.keys)  # so that gc keeps what it may need
+        job.note(pieces=dict.fromkeys(slots.keys, "used"))  # so that gc keeps what it may need
         return build(folder, slots)
 
     piece = make_part(

@@ -91,7 +91,7 @@ def open_job(stage: Stage, folder: Path) -> Job:
         parameters={leaf: v for leaf, v in values.items() if leaf.split(".")[0] not in late},
         inputs=inputs,
         code=code,
-        libraries=library_versions(*stage.libraries),
+        libraries={**library_versions(*stage.libraries), **stage.tools(sections)},
         device=runtime.device if RuntimeParams in stage.sections else "cpu",
     )
     return Job(

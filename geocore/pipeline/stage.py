@@ -127,7 +127,7 @@ class Stage:
     Sections in ``written_with`` are read by ``write`` alone: DVC tracks them, the key does not.
     ``code`` names the modules whose import closure decides the result (the key's code digest), or
     says for the sections which do; ``libraries`` the packages beyond the usual numeric ones whose
-    versions do.
+    versions do, and ``tools`` the programs of this machine whose presence does, with their places.
     """
 
     name: str
@@ -141,6 +141,7 @@ class Stage:
     whole: Callable[[Job, Manifest], bool] | None = None
     written_with: tuple[type[Section], ...] = ()
     libraries: tuple[str, ...] = ()
+    tools: Callable[[Sections], Mapping[str, str]] = lambda _: {}
 
     def deciding(self, sections: Sections) -> tuple[str, ...]:
         """The modules that decide the result under these parameters."""

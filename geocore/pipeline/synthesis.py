@@ -20,20 +20,27 @@ from geocore.data.table import SPLITS, Table
 from geocore.data.tabletype import TableType
 from geocore.edge import ledger
 from geocore.edge.description import QuantisedModel
+from geocore.edge.device import PARTS, named_part, require_fits
 from geocore.edge.estimate import estimate
-from geocore.edge.firmware import FirmwareOptions
 from geocore.edge.float_graph import FloatGraph
 from geocore.edge.hls_profile import spreads
 from geocore.edge.layers import layer_rows, write_layers
-from geocore.edge.layout import choose_lanes
 from geocore.edge.reference import reference_logits
-from geocore.edge.verilog import Layout
+from geocore.edge.vendor import VendorReport
+from geocore.edge.vendor_tools import SYNTHESIS, missing_tools
 from geocore.errors import UserError
 from geocore.healpix.draw import write_png
 from geocore.pipeline.predictions import Predictions
 from geocore.pipeline.stage import Job, Manifest
-from geocore.pipeline.synthesis_hls import FIRMWARE, MODEL, HlsFlow, stream_queues
-from geocore.pipeline.synthesis_networks import INTEGERS, WEIGHTS, Images, Networks
+from geocore.pipeline.synthesis_hls import FIRMWARE, MODEL, HlsFlow
+from geocore.pipeline.synthesis_layout import planned_layout
+from geocore.pipeline.synthesis_networks import (
+    INTEGERS,
+    WEIGHTS,
+    Images,
+    Networks,
+    firmware_options,
+)
 from geocore.pipeline.synthesis_open import RTL, OpenFlow, layout_of, streamed
 from geocore.pipeline.synthesis_results import (
     Found,
@@ -55,6 +62,7 @@ from geocore.train.feed import table_feed
 __all__ = ["synthesize"]
 
 _BATCH = 64  # images at once where none is learnt from
+_BENCH = 2  # in the test bench beside the Verilog
 _RANGED = 16  # of test, whose values say which bits the layers use
 
 
@@ -76,14 +84,13 @@ class _Synthesis:
         self._job, self._images = job, images
         self._params = params = job.section(SynthesizeParams)
         self._networks = Networks(job, images)
-        self._options = FirmwareOptions(
-            io_type=params.io_type,
-            strategy=params.strategy,
-            reuse_factor=params.reuse_factor,
-            backend=params.backend,
-            clock_period=params.clock_period,
-            part=params.part,
-        )
+        self._options = firmware_options(params)
+        self._part = named_part(params.part)
+        if not self._part:
+            job.progress.say(
+                f"{job.params_file}: synthesize.part {params.part} is none of {', '.join(PARTS)}: "
+                "no share of it is told"
+            )
         self._parts: list[str] = []
         self._said: dict[str, dict[str, Predictions]] = {}
 
@@ -142,9 +149,9 @@ class _Synthesis:
             "search": points,
         }
         scores = self._scores(name, lambda images: reference_logits(model, images))
-        layout = Layout(lanes=choose_lanes(model, dense_cycles=self._params.dense_cycles))
+        layout = planned_layout(self._job, model, digest, dense_cycles=self._params.dense_cycles)
         if "hls4ml" in (variant.ways or ()):
-            queues = stream_queues(model, layout, self._options.io_type)
+            queues = layout.queues if self._options.io_type == "io_stream" else {}
             hls = HlsFlow(self._job, model, digest, self._options, self._scratch, queues)
             firmware = hls.firmware()
             images = self._first(self._params.images)
@@ -152,6 +159,7 @@ class _Synthesis:
             self._parts.append(firmware.key)
             known |= {"asked": len(images), "mismatches": wrong}
             known["reuse_factors"] = firmware.values["reuse_factors"]
+            known["vendor"] = self._vendor(name, hls, firmware)
             if name == MAIN:
                 shutil.copyfile(firmware.file(MODEL), folder / MODEL)
                 shutil.copytree(firmware.folder / FIRMWARE, folder / FIRMWARE)
@@ -164,16 +172,44 @@ class _Synthesis:
                 self._job, model, digest, self._scratch,
                 dense_cycles=self._params.dense_cycles, products=variant.products,
             )  # fmt: skip
-            design = flow.design()
-            self._parts.append(design.key)
             images = streamed(self._first(self._params.streamed), self._params.streamed)
+            design = flow.design(images[:_BENCH])
+            self._parts.append(design.key)
             known["simulation"] = flow.simulate(images)
             layout = layout_of(design)
             known["netlists"] = flow.netlists(design, self._params.vectors)
             if name == MAIN:
                 shutil.copytree(design.folder / RTL, folder / RTL)
         known["estimate"] = None if variant.products else estimate(model, layout)
-        return Found(variant, model, scores, **known)
+        found = Found(variant, model, scores, **known)
+        self._compare_with_part(name, found)
+        return found
+
+    def _vendor(self, name: str, hls: HlsFlow, firmware: Piece) -> VendorReport | None:
+        """What the vendor's tools say, where they are on PATH; else a line names those missing."""
+        missing = missing_tools(self._options.backend)
+        if missing:
+            left = "synthesis" if missing[0] != SYNTHESIS else "placing and routing"
+            self._job.progress.say(
+                f"{name}: the vendor's {left} is left out: {' and '.join(missing)} not on PATH"
+            )
+        if missing and missing[0] != SYNTHESIS:
+            return None
+        return hls.vendor(firmware)
+
+    def _compare_with_part(self, name: str, found: Found) -> None:
+        """Say so where a variant does not go into the part."""
+        if found.netlists is not None:
+            taken = found.netlists.total
+        elif found.estimate is not None:
+            taken = found.estimate.total.resources
+        else:
+            return
+        try:
+            if self._part:
+                require_fits(taken, self._part)
+        except UserError as error:
+            self._job.progress.say(f"{name}: {error}")
 
     def _scores(self, name: str, answer: Any) -> dict[str, Scores]:
         found = {}
@@ -184,8 +220,8 @@ class _Synthesis:
                 continue
             batches = torch.arange(len(feed)).split(_BATCH)
             with torch.inference_mode():
-                logits = torch.cat([answer(feed(at)[0]).double().cpu() for at in batches])
-            said = Predictions(feed.ids.cpu(), feed.labels.cpu(), logits)
+                logits = torch.cat([answer(feed(at)[0]).double() for at in batches])
+            said = Predictions(feed.ids, feed.labels, logits)
             found[split] = classified(said, self._images.classes)
             if name in ("float", MAIN):
                 self._said.setdefault("quantised" if name == MAIN else name, {})[split] = said
@@ -193,11 +229,11 @@ class _Synthesis:
 
     def _first(self, count: int) -> Tensor:
         feed = self._images.feeds["test"]
-        return feed(torch.arange(min(count, len(feed))))[0].cpu()
+        return feed(torch.arange(min(count, len(feed))))[0]
 
     def _predictions(self, logits: Tensor) -> Predictions:
         feed, count = self._images.feeds["test"], len(logits)
-        return Predictions(feed.ids[:count].cpu(), feed.labels[:count].cpu(), logits)
+        return Predictions(feed.ids[:count], feed.labels[:count], logits)
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
@@ -217,9 +253,12 @@ def _open(job: Job, wanted: TableType) -> Images:
     height, width, channels = table.info.type.shape
     task: Literal["segmentation", "classification"]
     task = "segmentation" if job.section(SynthesizeParams).dense else "classification"
-    device = resolve(job.section(RuntimeParams).device)
-    feeds = {split: table_feed(table, split, device, task) for split in SPLITS}
-    return Images(feeds, (height, width, channels), tuple(classes), where)
+    here, device = torch.device("cpu"), resolve(job.section(RuntimeParams).device)
+    feeds = {split: table_feed(table, split, here, task) for split in SPLITS}
+    learnt_from = feeds
+    if device != here:
+        learnt_from = {split: table_feed(table, split, device, task) for split in ("train", "val")}
+    return Images(feeds, (height, width, channels), tuple(classes), where, learnt_from)
 
 
 def _write_weights(path: Path, given: Piece, model: QuantisedModel) -> None:

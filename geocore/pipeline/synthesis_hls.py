@@ -12,22 +12,21 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from geocore.edge.compiled import compile_firmware
-from geocore.edge.dataflow import Timing
+from geocore.edge.compiled import CompiledFirmware, compile_firmware
 from geocore.edge.description import QuantisedModel
-from geocore.edge.estimate import estimate
 from geocore.edge.firmware import FirmwareOptions, write_firmware
 from geocore.edge.preflight import self_check
 from geocore.edge.qonnx_file import write_qonnx
-from geocore.edge.queues import joins, size_queues
 from geocore.edge.reference import reference_logits
-from geocore.edge.verilog import Layout
+from geocore.edge.vendor import VendorReport, run_vendor
+from geocore.edge.vendor_tools import present_tools
+from geocore.errors import UserError
 from geocore.pipeline.piece import make_part
 from geocore.pipeline.stage import Job
-from geocore.runs.digest import digest_bytes, digest_file, digest_json
+from geocore.runs.digest import digest_bytes, digest_file, digest_json, digest_tree
 from geocore.runs.store import Piece
 
-__all__ = ["FIRMWARE", "MODEL", "HlsFlow", "digest_images", "stream_queues"]
+__all__ = ["FIRMWARE", "MODEL", "HlsFlow", "digest_images"]
 
 FIRMWARE, MODEL = "firmware", "network.qonnx.onnx"
 _ANSWERS = "logits.safetensors"
@@ -38,7 +37,9 @@ Scratch = Callable[[], AbstractContextManager[Path]]
 class HlsFlow:
     """The parts of one network, ``model``, that ``digest`` stands for in keys.
 
-    ``queues`` are the words that wait between two nodes, of streams that need more than one.
+    ``queues`` are the words that wait between two nodes, of streams before joins that need more
+    than one: the least with which the open flow's modules lose nothing. hls4ml's own pipelines may
+    be longer, which only a vendor's simulation tells; all other streams hold a whole image.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class HlsFlow:
                         "expected equal ones from equal arguments"
                     )
                 compiled = compile_firmware(scratch / FIRMWARE, self._model, self._log)
-                self_check(compiled, self._model)
+                self._check(compiled)
                 found = []
                 with self._job.progress.bar("firmware", len(images)) as bar:
                     for batch in images.split(_BATCH):
@@ -112,26 +113,45 @@ class HlsFlow:
         )  # fmt: skip
         return piece.values["mismatches"], load_file(piece.file(_ANSWERS))["logits"]
 
-    def _write(self, folder: Path) -> dict[str, int]:
+    def vendor(self, firmware: Piece) -> VendorReport:
+        """Part ``vendor``: what the tools on PATH make of the sources, written anew for them."""
+        tools = present_tools(self._options.backend)
+
+        def build(folder: Path) -> dict[str, Any]:
+            del folder
+            with self._scratch() as scratch:
+                self._write(scratch)
+                report = run_vendor(scratch / FIRMWARE, self._options.backend, self._log)
+            if report is None:
+                raise RuntimeError(f"{' and '.join(tools)}: gone from PATH since they were found")
+            return asdict(report)
+
+        piece = make_part(
+            self._job, "vendor", build, parameters={"tools": tools},
+            inputs={**self._network, "sources": digest_tree(firmware.folder / FIRMWARE)},
+            code=[__name__],
+        )  # fmt: skip
+        return VendorReport.of(piece.values)
+
+    def _check(self, compiled: CompiledFirmware) -> None:
+        """``self_check``; one that fails is written and asked again, to name the node that does."""
+        try:
+            self_check(compiled, self._model)
+        except UserError:
+            with self._scratch() as scratch:
+                self._write(scratch, trace=True)
+                self_check(
+                    compile_firmware(scratch / FIRMWARE, self._model, self._log), self._model
+                )
+            raise
+
+    def _write(self, folder: Path, *, trace: bool = False) -> dict[str, int]:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         write_qonnx(self._model, folder / MODEL)
         return write_firmware(
-            folder / MODEL, self._model, self._options, folder / FIRMWARE, self._log, self._queues
-        )
-
-
-def stream_queues(
-    model: QuantisedModel, layout: Layout, io_type: str
-) -> dict[tuple[str, str], int]:
-    """Depths of the firmware's streams before joins, where hls4ml's own hold a whole image.
-
-    They are the least with which the open flow's modules lose nothing, their kernels' cycles being
-    estimated, so that no other tool is asked for. hls4ml's own pipelines may be longer, which only
-    a vendor's simulation tells. Empty without joins, and where nothing streams.
-    """
-    if io_type != "io_stream" or not joins(model):
-        return {}
-    return size_queues(model, Timing(estimate(model, layout).kernels, layout.lanes))
+            folder / MODEL, self._model, self._options, folder / FIRMWARE, self._log, self._queues,
+            trace=trace,
+        )  # fmt: skip
 
 
 def digest_images(model: QuantisedModel, images: Tensor) -> str:

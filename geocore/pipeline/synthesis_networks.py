@@ -19,11 +19,14 @@ from geocore.edge.calibration import activation_peaks, calibrate
 from geocore.edge.description import QuantisedModel
 from geocore.edge.enet import Enet
 from geocore.edge.filter_pruning import prune_filters
+from geocore.edge.firmware_options import FirmwareOptions
 from geocore.edge.fitting import fit, float_plan, quantised_plan
 from geocore.edge.float_graph import FloatGraph
+from geocore.edge.layout import choose_lanes
 from geocore.edge.nodes import Shape
+from geocore.edge.preflight import require_shapes
 from geocore.edge.pruning import MagnitudePruning, PolynomialSchedule, Pruning
-from geocore.edge.quantised import QuantisedNetwork
+from geocore.edge.quantised import QuantisedNetwork, rounded_nodes
 from geocore.edge.street_cnn import build_street_cnn
 from geocore.edge.student import build_student, spatial_sizes
 from geocore.edge.tracing import trace
@@ -40,7 +43,7 @@ from geocore.train.loop import steps_per_epoch
 from geocore.train.objective import Objective, objective
 from geocore.train.state import TrainState
 
-__all__ = ["INTEGERS", "Images", "Networks"]
+__all__ = ["INTEGERS", "WEIGHTS", "Images", "Networks", "firmware_options"]
 
 INTEGERS, WEIGHTS = "integers.safetensors", "weights.safetensors"
 _CODE = (__name__,)
@@ -50,12 +53,17 @@ _JUDGED_ON = 256  # images by which filters are judged
 
 @dataclass(frozen=True)
 class Images:
-    """The stage's images: a feed a split, their shape, their classes, what errors call them."""
+    """The stage's images: a feed a split, their shape, their classes, what errors call them.
+
+    ``feeds`` lie with the processor, where everything is exact and no device's; ``learnt_from`` are
+    the same on the device that trains.
+    """
 
     feeds: Mapping[str, Feed]
     shape: Shape
     classes: tuple[str, ...]
     where: str
+    learnt_from: Mapping[str, Feed]
 
 
 class Networks:
@@ -86,24 +94,51 @@ class Networks:
                 spatial_sizes(shape, len(params.channels or ()))
             except UserError as error:
                 raise UserError(f"{file}: {error}") from None
-        names = [node.name for node in trace(self._seeded().eval(), shape).nodes]
+        graph = trace(self.seeded().eval(), shape)
+        computing = [node.name for node in graph.weighted]
+        given = rounded_nodes(graph)
+        with_bits = [node.name for node in graph.nodes if node.name in (*computing, *given)]
+        for name, _ in params.reuse_factors:
+            if name not in computing:
+                raise UserError(
+                    f"{file}: synthesize.reuse_factors has {name}; expected one of "
+                    f"{', '.join(computing)}"
+                )
         for variant, chosen in params.chosen().items():
             for name, _, _ in chosen.layer_bits or ():
-                if name not in names:
+                if name not in with_bits:
                     raise UserError(
                         f"{file}: layer_bits of synthesize's variant {variant} has {name}; "
-                        f"expected one of {', '.join(names)}"
+                        f"expected one of {', '.join(with_bits)}"
                     )
-            if chosen.weight_bits == "binary" and chosen.sparsity:
+            bits = self.bits(chosen)
+            binary = any(bits.weights_of(name) == "binary" for name in computing)
+            if binary and chosen.sparsity:
                 raise UserError(
                     f"{file}: synthesize's variant {variant} has binary weights, without a zero, "
                     f"and sparsity {chosen.sparsity:g}; expected 0"
                 )
+            self._require_ways(variant, chosen, graph)
+
+    def _require_ways(self, variant: str, chosen: Variant, graph: FloatGraph) -> None:
+        """What the shapes alone forbid; those of a network with fewer filters are not known yet."""
+        if not chosen.ways or chosen.filter_error is not None:
+            return
+        peaks = {node.name: 1.0 for node in graph.nodes}
+        model = QuantisedNetwork(graph, self.bits(chosen), peaks).describe()
+        try:
+            if "hls4ml" in chosen.ways:
+                require_shapes(model, firmware_options(self._params))
+            if "verilog" in chosen.ways:
+                choose_lanes(model, dense_cycles=self._params.dense_cycles)
+        except UserError as error:
+            where = f"{self._job.params_file}: synthesize's variant {variant}"
+            raise UserError(f"{where}: {error}") from None
 
     def float_network(self) -> tuple[Piece, FloatGraph]:
         """Part ``network-float``: ``weights.safetensors``; and the network as a graph."""
         params = self._params
-        network = self._seeded()
+        network = self.seeded()
         plan = self._plan(float_plan, params.epochs)
 
         def build(folder: Path, slots: Slots) -> dict[str, Any]:
@@ -146,10 +181,10 @@ class Networks:
     def _seen(self) -> int:
         return _DENSE_ON if self._params.dense else _CALIBRATED_ON
 
-    def objective(self) -> Objective:
-        """What all of them learn."""
+    def objective(self, training: Feed) -> Objective:
+        """What all of them learn, where ``training`` lies."""
         plan, images = self._plan(float_plan, 1), self._images
-        return objective(plan, images.classes, images.feeds["train"], images.where)
+        return objective(plan, images.classes, training, images.where)
 
     def variant(
         self, name: str, chosen: Variant, bits: Bits, given: Piece, graph: FloatGraph
@@ -160,14 +195,15 @@ class Networks:
         """
         params = self._params
         plan = self._plan(quantised_plan, params.quantised_epochs)
-        if isinstance(chosen.weight_bits, str):  # it has further to go
+        few = any(isinstance(bits.weights_of(node.name), str) for node in graph.weighted)
+        if few:  # it has further to go
             plan = plan.model_copy(update={"lr": params.lr})
 
         def build(folder: Path, slots: Slots) -> dict[str, Any]:
             feed = self._images.feeds["train"]
             smaller, peaks = self.smaller(chosen, graph)
             network = QuantisedNetwork(smaller, bits, peaks)
-            if isinstance(chosen.weight_bits, str):
+            if few:
                 # Weights of a bit or two are far from the float ones: their grids begin anew.
                 calibrate(network, feed, images=self._seen)
             pruning = None
@@ -198,7 +234,8 @@ class Networks:
         )
         return piece, QuantisedModel.read(piece.file(INTEGERS))
 
-    def _seeded(self) -> nn.Module:
+    def seeded(self) -> nn.Module:
+        """The float network as it begins."""
         params, images = self._params, self._images
         classes = len(images.classes)
         if params.network == "street_cnn":
@@ -235,8 +272,8 @@ class Networks:
         pruning: Pruning | None = None,
     ) -> dict[str, Any]:
         """Train in place, on from the newest checkpoint; the network is left with its best."""
-        training, validation = (self._images.feeds[split] for split in ("train", "val"))
-        learned = self.objective()
+        training, validation = (self._images.learnt_from[split] for split in ("train", "val"))
+        learned = self.objective(training)
         learned.require(validation, self._images.where)
         total = plan.epochs * steps_per_epoch(len(training), plan)
         with self._job.progress.bar(label, total) as bar:
@@ -257,6 +294,19 @@ class Networks:
                 checkpoint_every=self._job.section(RuntimeParams).checkpoint_every,
             )  # fmt: skip
         return {name: best[name] for name in ("epoch", *learned.names)}
+
+
+def firmware_options(params: SynthesizeParams) -> FirmwareOptions:
+    """What the section says to hls4ml."""
+    return FirmwareOptions(
+        io_type=params.io_type,
+        strategy=params.strategy,
+        reuse_factor=params.reuse_factor,
+        reuse_factors=dict(params.reuse_factors),
+        backend=params.backend,
+        clock_period=params.clock_period,
+        part=params.part,
+    )
 
 
 def _held(network: nn.Module) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from geocore.config.runtime import RuntimeParams
+from geocore.edge.bench import write_bench
 from geocore.edge.dataflow import Timing
 from geocore.edge.description import QuantisedModel
 from geocore.edge.equivalence import equivalent
@@ -131,12 +132,16 @@ class OpenFlow:
         timing = Timing({name: kernel.latency for name, kernel in kernels.items()}, lanes)
         return Layout(lanes=lanes, queues=size_queues(self._model, timing))
 
-    def design(self) -> Piece:
-        """Part ``design``: the folder ``rtl``; digests of each node's parts in values."""
+    def design(self, images: Tensor) -> Piece:
+        """Part ``design``: the folder ``rtl`` with a test bench of ``images``.
+
+        In values are digests of each node's parts.
+        """
 
         def build(folder: Path) -> dict[str, Any]:
             (folder / RTL).mkdir()
-            for name, text in self._design.files.items():
+            bench = write_bench(self._design, images)
+            for name, text in (self._design.files | bench).items():
                 (folder / RTL / name).write_text(text, encoding="utf-8")
             return {
                 "modules": {
@@ -154,7 +159,9 @@ class OpenFlow:
 
         return make_part(
             self._job, "design", build,
-            parameters=self._chosen, inputs=self._network, code=[__name__],
+            parameters=self._chosen,
+            inputs=self._network | {"images": digest_images(self._model, images)},
+            code=[__name__],
         )  # fmt: skip
 
     def simulate(self, images: Tensor) -> Simulation:

@@ -10,12 +10,13 @@ import pyarrow as pa
 
 from geocore.config.synthesize import MAIN, SynthesizeParams, Variant
 from geocore.edge.description import QuantisedModel
-from geocore.edge.device import PARTS
+from geocore.edge.device import named_part
 from geocore.edge.estimate import Estimate
 from geocore.edge.hls_profile import Spread, What, bit_bars
 from geocore.edge.layers import parameters
 from geocore.edge.ledger import EVIDENCE, Row
 from geocore.edge.pareto import points
+from geocore.edge.vendor import VendorReport
 from geocore.pipeline.predictions import Predictions
 from geocore.pipeline.synthesis_open import Netlists, Simulation
 from geocore.pipeline.synthesis_scores import Scores
@@ -34,7 +35,8 @@ Splits = Mapping[str, Scores]
 class Found:
     """What came of a variant: ``mismatches`` of so many images ``asked`` of the firmware.
 
-    Without an ``estimate`` where its multipliers are DSP slices, of which none is made.
+    Without an ``estimate`` where its multipliers are DSP slices, of which none is made. ``vendor``
+    is what the vendor's tools said, where they are on this machine.
     """
 
     variant: Variant
@@ -49,6 +51,17 @@ class Found:
     firmware: Scores | None = None
     simulation: Simulation | None = None
     netlists: Netlists | None = None
+    vendor: VendorReport | None = None
+
+    @property
+    def checked(self) -> bool:
+        """Whether firmware or simulated hardware was held against the reference."""
+        return self.asked > 0 or self.simulation is not None
+
+    @property
+    def differing(self) -> int:
+        """Samples on which one of them is not the reference."""
+        return self.mismatches + (self.simulation.mismatches if self.simulation else 0)
 
     @property
     def sparsity(self) -> float:
@@ -62,9 +75,9 @@ def metrics_of(
 ) -> dict[str, Any]:
     """``metrics.json``: the main variant by split, then each variant under its own name.
 
-    ``mismatches`` counts the test samples on which the firmware or the simulated hardware is not
-    the reference, bit by bit; ``accuracy_loss`` is what the quantised network loses to the float
-    one, in accuracy or in mean IoU.
+    ``mismatches`` counts the test samples on which a variant's firmware or simulated hardware is
+    not the reference, bit by bit; ``accuracy_loss`` is what the quantised network loses to the
+    float one, in accuracy or in mean IoU.
     """
     main = found[MAIN]
     metrics: dict[str, Any] = {}
@@ -76,9 +89,8 @@ def metrics_of(
         }
     if main.firmware is not None:
         metrics["test"]["firmware"] = main.firmware.headline
-    if main.asked or main.simulation is not None:
-        wrong = main.simulation.mismatches if main.simulation else 0
-        metrics["test"]["mismatches"] = main.mismatches + wrong
+    if any(one.checked for one in found.values()):
+        metrics["test"]["mismatches"] = sum(one.differing for one in found.values())
     return metrics | {
         "float": {split: scores.about() for split, scores in floats.items()},
         "variants": {
@@ -117,6 +129,8 @@ def _variant(params: SynthesizeParams, floats: Splits, found: Found) -> dict[str
             "vectors": dict(found.netlists.vectors),
             "tool": found.netlists.tool,
         }
+    if found.vendor is not None:
+        about["vendor"] = asdict(found.vendor)
     return about
 
 
@@ -182,9 +196,12 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ledger_rows(params: SynthesizeParams, floats: Splits, found: Mapping[str, Found]) -> list[Row]:
-    """An estimate of every variant, and what was counted of those that were synthesised."""
-    device = params.part.split("-")[0]
-    device = device if device in PARTS else ""
+    """An estimate of every variant, and what was counted of those that were synthesised.
+
+    A vendor's row is of what it placed and routed: its compiler's own estimate stands in the
+    metrics alone.
+    """
+    device = named_part(params.part)
     rows = []
     for name, one in found.items():
         common: dict[str, Any] = {
@@ -223,6 +240,20 @@ def ledger_rows(params: SynthesizeParams, floats: Splits, found: Mapping[str, Fo
                     lut=counted.lut, ff=counted.ff, dsp=counted.dsp, bram=counted.bram,
                     latency=None if simulated is None else simulated.latency,
                     interval=None if simulated is None else simulated.interval,
+                    tool=tool, version=version,
+                )
+            )  # fmt: skip
+        if one.vendor is not None and one.vendor.resources is not None and device:
+            routed, timing, said = one.vendor.resources, one.vendor.timing, one.vendor.estimate
+            assert timing is not None  # both reports are of one run
+            tool, version = timing.tool.split(" ", 1)
+            told = common | {"clock_ns": timing.period - timing.slack, "clock_kind": "routed"}
+            rows.append(
+                Row(
+                    **told,
+                    evidence="vendor",
+                    lut=routed.lut, ff=routed.ff, dsp=routed.dsp, bram=routed.bram,
+                    latency=said.latency, interval=said.interval,
                     tool=tool, version=version,
                 )
             )  # fmt: skip

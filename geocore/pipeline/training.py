@@ -187,7 +187,7 @@ class Checkpoints:
     def resume(self, state: TrainState) -> None:
         """Bring ``state`` to the newest checkpoint that is whole, if there is one."""
         # The run names both, so that gc keeps what it may need.
-        self._job.note(pieces=self._slots.keys)
+        self._job.note(pieces=dict.fromkeys(self._slots.keys, "used"))
         newest = self._slots.newest()
         if newest is None:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from geocore.edge.device import PARTS, part_of, require_fits, utilisation
+from geocore.edge.device import PARTS, named_part, part_of, require_fits, utilisation
 from geocore.edge.synthesis import Resources
 from geocore.errors import UserError
 
@@ -24,6 +24,17 @@ def test_boards_are_their_parts_and_memory_is_a_part_of_the_luts() -> None:
         # A slice has eight LUTs and sixteen flip-flops; at most some slices serve as memory.
         assert whole.ff == 2 * whole.lut and whole.lut % 8 == 0
         assert 0 < whole.lut_memory < whole.lut
+
+
+@pytest.mark.parametrize(
+    ("spelling", "part"),
+    [
+        ("xczu9eg-ffvb1156-2-e", "xczu9eg"), ("xcu250-figd2104-2L-e", "xcu250"),
+        ("XCZU9EG", "xczu9eg"), ("xc7z020clg400-1", ""),
+    ],
+)  # fmt: skip
+def test_a_maker_s_spelling_names_a_part(spelling: str, part: str) -> None:
+    assert named_part(spelling) == part
 
 
 @pytest.mark.parametrize(

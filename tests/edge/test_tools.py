@@ -8,7 +8,7 @@ import pytest
 
 from geocore.cli.inspection import FEATURES, TOOLS
 from geocore.edge.tools import COMPILER, quiet_import
-from geocore.edge.vendor import missing_tools
+from geocore.edge.vendor_tools import missing_tools
 
 
 def test_imports_are_quiet(recwarn: pytest.WarningsRecorder) -> None:

