@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from flows.server import api_url, start
+import httpx
+
+from flows.server import api_url, gone, start
 from geocore.errors import GateError, UserError
 from geocore.pipeline.prefectfile import FILE, Deployment, nearest, read_deployments
 from tasks.environment import settle
@@ -208,7 +210,10 @@ def _shown(url: str) -> str:
 
 
 def main() -> int:
-    """Exit code 0; 1 if a deployment that was run did not end well; 2 for a user's mistake."""
+    """Exit code 0; 2 for a user's mistake.
+
+    1 if a deployment that was run did not end well, or the server is gone.
+    """
     parser = argparse.ArgumentParser(prog="python -m flows.deployments", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     verb = verbs.add_parser("deploy", help="bring deployments of prefect.yaml to the server")
@@ -232,6 +237,9 @@ def main() -> int:
         for line in error.lines:
             print(f"error: {line}", file=sys.stderr)
         return error.exit_code
+    except httpx.TransportError as error:  # Prefect has tried for a while
+        print(gone(asked.verb, error), file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     return 0

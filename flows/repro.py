@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,8 @@ from geocore.pipeline.prefectfile import target_faults
 from geocore.report.card import model_card
 from geocore.report.comparison import compare
 from geocore.report.page import comparison_page
+from geocore.report.provenance import runs_of
 from geocore.report.reading import read_snapshot
-from geocore.report.snapshot import Snapshot
 from geocore.runs.atomic import write_text
 from geocore.runs.digest import digest_file
 from geocore.runs.home import geocore_home, ledger_folder
@@ -74,23 +75,35 @@ def _run(project: Path, targets: list[str], say: Callable[[str], None]) -> str:
         code, lines = run_tethered(command, folder=project, environment=_environment(), say=say)
         failed = failure(code, lines) if code else None
         try:
-            _report(project, targets, run, last_good(ledger, targets, project), failed)
-        except Exception as error:
-            if failed is None:
-                raise
-            say(f"nothing is compared: {' '.join(str(error).split())}")
+            _report(project, targets, run, ledger, failed)
+        except Exception as error:  # how the pipeline ended is not for its report to say
+            told = _one_line(error)
+            say(f"not all is reported: {told}")
+            with suppress(UserError):  # on a full disk the run's own error is the one to see
+                run.note(report_error=told)
         if failed is not None:
             raise failed
         return run.id
 
 
 def _report(
-    project: Path, targets: list[str], run: Run, before: Snapshot | None, failed: UserError | None
+    project: Path, targets: list[str], run: Run, ledger: Ledger, failed: UserError | None
 ) -> None:
-    """Note what lies there now, and publish it beside the last good run."""
+    """Note what lies there now, and publish it beside the last good run.
+
+    What needs the least comes first: a later run is compared with this one by what it noted, and
+    the page and the card lie there before Prefect's server is asked for anything.
+    """
     now = replace(read_snapshot(project, "workspace"), name=run.id, kind="run")
     lock = project / "dvc.lock"
-    run.note(snapshot=now.to_json(), dvc_lock=digest_file(lock) if lock.exists() else None)
+    run.note(
+        snapshot=now.to_json(),
+        stage_runs=runs_of(now.record),
+        dvc_lock=digest_file(lock) if lock.exists() else None,
+    )
+    card = model_card(now)
+    write_text(geocore_home(project) / "cards" / f"{run.id}.md", card)
+    before = last_good(ledger, targets, project)
     told = [str(failed)] if failed else []
     told += [f"run {run.id} of {', '.join(named_targets(targets)) or 'the whole pipeline'}"]
     told += now.notes
@@ -108,12 +121,15 @@ def _report(
             link_text=f"{before.name} and {run.id}",
             description=f"the page lies at {page}",
         )
-    card = model_card(now)
-    write_text(geocore_home(project) / "cards" / f"{run.id}.md", card)
     create_markdown_artifact(key="card", markdown=card, description="the model card of this run")
     create_table_artifact(
         key="metrics", table=metric_rows(now, before), description="; ".join(told)
     )
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}".rstrip(": ")
 
 
 def _teller() -> Callable[[str], None]:

@@ -29,7 +29,7 @@ from geocore.runs.atomic import write_json, write_text
 from geocore.runs.locks import hold
 from tasks.environment import settle
 
-__all__ = ["api_url", "start", "stop"]
+__all__ = ["api_url", "gone", "start", "stop"]
 
 _PATIENCE = 120.0  # seconds for a start; 9 to 23 were seen on two cores
 
@@ -128,6 +128,14 @@ def _running(folder: Path) -> str | None:
         time.sleep(0.2)
     _end(folder)
     return None
+
+
+def gone(what: str, error: Exception) -> str:
+    """What is said where Prefect has tried for a while and gave up."""
+    return (
+        f"error: {what}: Prefect's server does not answer any more ({error}); what is finished is "
+        "kept: run it again"
+    )
 
 
 def _answering(url: str) -> str:

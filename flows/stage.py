@@ -21,7 +21,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows.server import api_url
+from flows.server import api_url, gone
 from geocore.config.runtime import RuntimeParams
 from geocore.errors import UserError
 from geocore.pipeline.run import open_job, output_digests
@@ -87,11 +87,7 @@ def run_flow(
             print(f"error: {line}", file=sys.stderr)
         return error.exit_code
     except httpx.TransportError as error:  # Prefect has tried for minutes
-        print(
-            f"error: {name}: Prefect's server does not answer any more ({error}); what is finished "
-            "is kept: run it again",
-            file=sys.stderr,
-        )
+        print(gone(name, error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run it again and it goes on", file=sys.stderr)

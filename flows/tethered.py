@@ -2,7 +2,8 @@
 
 Between the two stands a holder, ``python -m flows.tethered COMMAND``, in a session of its own. Its
 standard input is a pipe from whoever asked: when that one dies, however it dies, the pipe ends and
-the holder ends the whole group, the command's own children included.
+the holder ends the whole group, the command's own children included. A child that has left the
+group ends itself, as a Dask cluster does by the same means (``geocore.runs.cluster_process``).
 """
 
 from __future__ import annotations

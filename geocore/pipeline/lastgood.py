@@ -8,7 +8,7 @@ from typing import Any
 
 from geocore.errors import UserError
 from geocore.report.comparison import Difference, compare
-from geocore.report.recorded import with_pictures
+from geocore.report.recorded import recorded_snapshot
 from geocore.report.snapshot import Snapshot
 from geocore.runs.home import project_root
 from geocore.runs.ledger import Ledger
@@ -29,8 +29,8 @@ def last_good(
 ) -> Snapshot | None:
     """What the newest done run of these targets left; None if there is none with a snapshot.
 
-    Its pictures are those that DVC's cache has at ``root``, by default the project of the
-    working folder.
+    It is as ``read_snapshot`` gives that run: with the pictures that DVC's cache has and what the
+    ledger knows of its stages, at ``root``, by default the project of the working folder.
     """
     wanted = named_targets(targets)
     for entry in ledger.runs(REPRO):
@@ -41,9 +41,10 @@ def last_good(
         except UserError:
             continue  # of a run that noted none, or of another version
         try:
-            return with_pictures(project_root() if root is None else root, found)
+            where = project_root() if root is None else root
+            return recorded_snapshot(where, str(entry["run"]), entry)
         except UserError:
-            return found  # outside of any project there is no cache to look into
+            return found  # outside of any project there is no cache or ledger to look into
     return None
 
 

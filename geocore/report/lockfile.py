@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -50,6 +51,11 @@ class Lock:
         outs = self.outs
         within = tuple(f"{path}/" for path in outs)
         return {path for path in self.data() if path not in outs and not path.startswith(within)}
+
+    def source_digests(self) -> dict[str, str]:
+        """Path -> md5 of those sources, as they were read last."""
+        known = self.data()
+        return {path: known[path] for path in sorted(self.sources())}
 
     def data(self) -> dict[str, str]:
         """All files and folders but for code that the stages read and gave: path -> md5."""
@@ -118,11 +124,34 @@ class Cache:
 
 
 def _cache_folder(root: Path) -> Path:
-    """``.dvc/cache``, or what ``cache.dir`` of DVC's configuration says, from ``.dvc``."""
-    config = configparser.ConfigParser(interpolation=None, strict=False)
+    """``.dvc/cache``, or what ``cache.dir`` of DVC's configuration says, from that file's folder.
+
+    It is that of the machine, the user, the project or ``config.local``: as in DVC the last that
+    names one counts. A file that is damaged is passed over.
+    """
+    folder = root / ".dvc" / "cache"
+    own = [root / ".dvc" / "config", root / ".dvc" / "config.local"]
+    for file in (*_shared_configs(), *own):
+        config = configparser.ConfigParser(interpolation=None, strict=False)
+        try:
+            config.read(file, encoding="utf-8")
+        except (configparser.Error, UnicodeDecodeError):
+            continue
+        chosen = config.get("cache", "dir", fallback="")
+        if chosen:
+            folder = file.parent / os.path.expanduser(chosen)  # noqa: PTH111 (~x of nobody stays)
+    return folder
+
+
+def _shared_configs() -> list[Path]:
+    """DVC's configuration for this machine and for this user, where ``dvc.dirs`` seeks them."""
+    found = [os.environ.get(f"DVC_{level}_CONFIG_DIR") for level in ("SYSTEM", "GLOBAL")]
     try:
-        config.read([root / ".dvc" / "config", root / ".dvc" / "config.local"], encoding="utf-8")
-        chosen = config.get("cache", "dir", fallback="cache")
-    except (configparser.Error, UnicodeDecodeError):
-        chosen = "cache"
-    return root / ".dvc" / Path(chosen).expanduser()
+        import platformdirs  # comes with DVC, which itself is slow to import and sets up logging
+    except ImportError:
+        places = ["", ""]
+    else:
+        of = (platformdirs.site_config_dir, platformdirs.user_config_dir)
+        places = [place("dvc", "iterative") for place in of]
+    folders = [chosen or place for chosen, place in zip(found, places, strict=True)]
+    return [Path(folder) / "config" for folder in folders if folder]

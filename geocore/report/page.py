@@ -17,6 +17,7 @@ from geocore.report.panels import (
     provenance_panel,
     twins_panel,
 )
+from geocore.report.panels.curves import lighter
 from geocore.report.pictures import gallery
 from geocore.report.programs import plotly, script_json
 from geocore.report.rendering import check_installed, render
@@ -58,11 +59,14 @@ def comparison_page(comparison: Comparison, snapshots: Sequence[Snapshot]) -> st
     numbers = {(column.section, column.name): place for place, column in enumerate(columns)}
     rows = _rows(comparison, numbers)
     panels = _panels(snapshots)
-    charts = curve_charts([(s.name, s.curves) for s in snapshots])
+    light = lighter([s.curves for s in snapshots])
+    charts = curve_charts(list(zip([s.name for s in snapshots], light.curves, strict=True)))
+    drawings = sum(len(line.path) for chart in charts for line in chart.lines)
     library = plotly() if charts or len(snapshots) > 2 else None
     data = _data(snapshots, columns, groups, charts, _files(comparison))
     spent = sum(len(panel["html"]) for panel in panels) + len(script_json(data))
     spent += len(library.text) if library else 0
+    spent += drawings if library is None or drawings < _DRAWN else 0
     spent += _CELL * len(snapshots) * sum(len(section) for section in rows.values())
     shown, left_out = gallery(
         snapshots, min(max((_WEIGHT - spent) * 3 // 4, _PICTURES[0]), _PICTURES[1])
@@ -89,8 +93,8 @@ def comparison_page(comparison: Comparison, snapshots: Sequence[Snapshot]) -> st
         data_rows=rows["data"],
         panels=panels,
         plotted=library is not None,
-        charts=charts,
-        drawn=sum(len(line.path) for chart in charts for line in chart.lines) < _DRAWN,
+        charts=_captioned(charts, light.told),
+        drawn=drawings < _DRAWN,
         figures=shown,
         left_out=left_out,
     )
@@ -223,6 +227,11 @@ def _files(comparison: Comparison) -> list[dict[str, Any]]:
         for row in comparison.section(section)
         if row.differs
     ]
+
+
+def _captioned(charts: Sequence[Chart], told: str) -> list[Chart]:
+    """The charts with what was left out of them beside their file's name, where it is read."""
+    return [replace(chart, file=f"{chart.file}, {told}") if told else chart for chart in charts]
 
 
 def _curve(chart: Chart) -> dict[str, Any]:

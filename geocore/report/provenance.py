@@ -14,7 +14,7 @@ from geocore.report.snapshot import finite
 from geocore.runs.home import ledger_folder
 from geocore.runs.ledger import Ledger
 
-__all__ = ["record_of_results", "record_of_run", "record_until"]
+__all__ = ["record_of_results", "record_of_run", "record_until", "runs_of"]
 
 _TAKEN = (
     "run", "state", "study", "started", "ended", "wall_seconds", "cpu_seconds", "peak_rss_mib",
@@ -62,23 +62,36 @@ def record_of_run(root: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def record_until(root: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a run of the whole pipeline: each stage's newest run that began before its end.
+    """Of a run of the whole pipeline: the stages' runs that it noted, which gave its results.
 
-    One that left nothing, as ``gate`` or a stage that failed, counts if the pipeline ran it. The
-    pipeline's own figures stand under ``whole``.
+    One that left nothing, as ``gate`` or a stage that failed, counts if the pipeline ran it. Of a
+    pipeline that noted none (an earlier version's) it is each stage's newest run that began before
+    its end. The pipeline's own figures stand under ``whole``.
     """
-    end = str(entry.get("ended") or entry["started"])
+    end, noted = str(entry.get("ended") or entry["started"]), entry.get("stage_runs")
     runs = Ledger(ledger_folder(root), root).runs()
     before = [
         other
         for other in runs
-        if not _study(other)
-        and other["started"] <= end
-        and other["run"] != entry["run"]
-        and (_mapping(other, "outs") or other["started"] >= entry["started"])
+        if not _study(other) and other["started"] <= end and other["run"] != entry["run"]
     ]
-    stages = _with_sources(before, ())
+    own = [other for other in before if other["started"] >= entry["started"]]
+    if isinstance(noted, Mapping):
+        known = {str(other["run"]): other for other in runs}
+        gave = {str(name): known[str(run)] for name, run in noted.items() if str(run) in known}
+        last = {str(other["stage"]): other for other in reversed(own)}
+        left_nothing = {name: one for name, one in last.items() if not _mapping(one, "outs")}
+        stages = _in_time({name: _told(one) for name, one in {**gave, **left_nothing}.items()})
+    else:
+        since = entry["started"]
+        made = [one for one in before if _mapping(one, "outs") or one["started"] >= since]
+        stages = _with_sources(made, ())
     return {"whole": _told(entry), **({"stages": stages} if stages else {})}
+
+
+def runs_of(record: Mapping[str, Any]) -> dict[str, str]:
+    """Stage -> the name of its run, of a record: what a run of the whole pipeline notes."""
+    return {name: str(stage["run"]) for name, stage in _mapping(record, "stages").items()}
 
 
 def _preferred(
@@ -169,7 +182,11 @@ def _with_sources(
             ]
             seen.update((study, digest) for digest in new)
             waiting += [_nearest(givers[digest], study) for digest in new if digest in givers]
-    return dict(sorted(found.items(), key=lambda pair: str(pair[1].get("started", ""))))
+    return _in_time(found)
+
+
+def _in_time(stages: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    return dict(sorted(stages.items(), key=lambda pair: str(pair[1].get("started", ""))))
 
 
 def _way(study: str, home: str) -> str:

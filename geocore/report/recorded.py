@@ -46,6 +46,7 @@ def recorded_snapshot(root: Path, name: str, entry: Mapping[str, Any]) -> Snapsh
         gates={} if results is None else results.gates,
         code=closure,
         data=_data(root, entry),
+        sources=_mapping(entry, "inputs"),
         curves={} if results is None else results.curves,
         pictures={} if results is None else results.pictures,
         tables={} if results is None else results.tables,
@@ -112,7 +113,9 @@ def _results(root: Path, entry: Mapping[str, Any]) -> tuple[Results | None, tupl
         small = is_table(name) and path.stat().st_size <= TABLE_LIMIT
         if (is_result(name) or small) and path.is_file():
             results.add(name, path.read_bytes())
-    return results, ()
+        elif is_table(name) and path.is_file():
+            results.pass_over(name, path.stat().st_size)
+    return results, results.notes
 
 
 def _data(root: Path, entry: Mapping[str, Any]) -> dict[str, str]:

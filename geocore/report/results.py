@@ -18,6 +18,8 @@ from geocore.runs.digest import digest_bytes
 __all__ = ["TABLE_LIMIT", "Results", "is_data", "is_result", "is_table"]
 
 TABLE_LIMIT = 8 * 2**20  # bytes of a table that is read: panels show small ones
+# What panels read: that one of these is passed over is said, of others nobody would see it.
+_SHOWN = ("spheres/maps.arrow", "evaluate/equivariance.parquet", "synthesize/ledger.csv")
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _CURVES = ("curve.csv", "curves.csv")
@@ -55,11 +57,25 @@ class Results:
         self.pictures: dict[str, bytes] = {}
         self.tables: dict[str, bytes] = {}
         self.digests: dict[str, str] = {}  # of metrics and curves, as the ledger has them
+        self._large: dict[str, int] = {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A line on each file that a panel would show and that is too large to be read."""
+        return tuple(
+            f"{path} is left out: it has {size:,} bytes, and up to {TABLE_LIMIT:,} are read"
+            for path, size in sorted(self._large.items())
+            if path.removeprefix("results/") in _SHOWN
+        )
+
+    def pass_over(self, path: str, size: int) -> None:
+        """Note a table of more than 8 MiB, which needs not be read for that."""
+        self._large[path] = size
 
     def add(self, path: str, content: bytes) -> None:
         """Take in one file; ``UserError`` in one line if it does not hold what its name says.
 
-        A table above 8 MiB is passed over.
+        A table above 8 MiB is passed over: see ``notes``.
         """
         inner = PurePosixPath(path).relative_to("results")
         stage = ".".join(inner.parts[:-1])
@@ -76,7 +92,9 @@ class Results:
             self.curves[str(inner)] = self._curve(path, content)
         elif content.startswith(_PNG):
             self.pictures[str(inner)] = content
-        elif is_table(path) and len(content) <= TABLE_LIMIT:
+        elif is_table(path) and len(content) > TABLE_LIMIT:
+            self.pass_over(path, len(content))
+        elif is_table(path):
             self.tables[str(inner)] = content
 
     def _json(self, path: str, content: bytes) -> dict[str, Any]:

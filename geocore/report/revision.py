@@ -41,14 +41,23 @@ def revision_snapshot(
     for path, content in held.items():
         if _is_read(path):
             results.add(path, content)
-    for path, owned in _owned(tracked.lock, Cache(root)):
-        if owned is not None and path not in held:
-            results.add(path, owned)
-        elif owned is None and path not in held:
+    cache = Cache(root)
+    for path, md5 in _owned(tracked.lock, cache):
+        if path in held:
+            continue
+        size = _size(cache, md5)
+        if is_table(path) and size is not None and size > TABLE_LIMIT:
+            results.pass_over(path, size)
+            continue
+        owned = None if md5.endswith(".dir") else cache.read(md5)
+        if owned is None:
             absent.append(path)
+        else:
+            results.add(path, owned)
     code, other_code = tracked.parted(files)
     texts = repository.contents(code.values())
-    notes = tracked.notes({path: texts[blob] for path, blob in code.items() if blob in texts})
+    older = tracked.notes({path: texts[blob] for path, blob in code.items() if blob in texts})
+    notes = (*older, *results.notes)
     if absent:
         notes = (*notes, f"not in DVC's cache here (dvc pull brings them): {some(absent)}")
     return Snapshot(
@@ -75,6 +84,8 @@ def revision_snapshot(
         notes=notes,
         other_code=other_code,
         unread=None if any(map(_has_pictures, absent)) else {},
+        stale=bool(older),
+        sources=tracked.lock.source_digests(),
         study=study,
     )
 
@@ -98,22 +109,21 @@ def _is_read(path: str) -> bool:
     return is_result(path) or is_table(path)
 
 
-def _is_large(cache: Cache, path: str, md5: str) -> bool:
-    """Whether it is a table that no page shows, for its size."""
-    there = cache.path(md5) if is_table(path) else None
-    return there is not None and there.stat().st_size > TABLE_LIMIT
+def _size(cache: Cache, md5: str) -> int | None:
+    """The bytes of that content; None if the cache has it not."""
+    there = cache.path(md5)
+    return None if there is None else there.stat().st_size
 
 
-def _owned(lock: Lock, cache: Cache) -> Iterator[tuple[str, bytes | None]]:
-    """The results that DVC owns, with None for what its cache has not."""
+def _owned(lock: Lock, cache: Cache) -> Iterator[tuple[str, str]]:
+    """The results that DVC owns, by their md5; a folder itself where its list is not there."""
     for path, md5 in sorted(lock.outs.items()):
         if md5.endswith(".dir") and path.startswith("results/"):
             inside = cache.folder(md5)
             if inside is None:
-                yield path, None
+                yield path, md5
             for name, inner in sorted((inside or {}).items()):
-                whole = f"{path}/{name}"
-                if _is_read(whole) and not _is_large(cache, whole, inner):
-                    yield whole, cache.read(inner)
-        elif _is_read(path) and not _is_large(cache, path, md5):
-            yield path, cache.read(md5)
+                if _is_read(f"{path}/{name}"):
+                    yield f"{path}/{name}", inner
+        elif _is_read(path):
+            yield path, md5

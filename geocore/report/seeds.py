@@ -27,16 +27,19 @@ def is_seed(leaf: str) -> bool:
 
 
 def seed_groups(snapshots: Sequence[Snapshot]) -> list[SeedGroup]:
-    """The groups of two or more with equal code and equal parameters but for seeds.
+    """The groups of two or more with equal code, source data and parameters but for seeds.
 
-    Of runs with equal seeds the first counts: the same number twice is no spread.
+    Of runs with equal seeds the first counts: the same number twice is no spread. A snapshot
+    whose results are older than what it names (``stale``) is in no group, since they may be those
+    of another seed. Data that a stage gave is not asked for: it may differ by the seeds.
     """
     found: dict[str, dict[str, int]] = {}
     for place, snapshot in enumerate(snapshots):
         seeds = {leaf: value for leaf, value in snapshot.params.items() if is_seed(leaf)}
         rest = {leaf: value for leaf, value in snapshot.params.items() if leaf not in seeds}
-        about = [rest, dict(snapshot.code), dict(snapshot.scopes), snapshot.study]
-        if seeds:
+        read = dict(snapshot.sources)
+        about = [rest, dict(snapshot.code), read, dict(snapshot.scopes), snapshot.study]
+        if seeds and not snapshot.stale:
             mine = found.setdefault(_told(about), {})
             mine.setdefault(_told(seeds), place)
     groups = [tuple(sorted(places.values())) for places in found.values() if len(places) > 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -31,8 +32,9 @@ class Snapshot:
     ``tables`` are small files of results by their place, ``evaluate/equivariance.parquet``, and
     ``record`` is what the ledger knows of the runs behind it (``geocore.report.provenance``).
     ``about`` says in a few words what it is, ``notes`` what was left out and why; ``dirty``:
-    its code was not that of the commit. ``study`` is the folder of the pipeline that it is of, ""
-    for the root's.
+    its code was not that of the commit; ``stale``: its results are not known to be those of its
+    parameters, code and data. ``study`` is the folder of the pipeline that it is of, "" for the
+    root's. ``sources`` is what it read and none of its own stages gave, path or name -> digest.
 
     ``other_code`` is the code in the tree that its own stages do not depend on: those of another
     snapshot may. ``unread`` is the md5 of pictures and tables that it had and whose bytes are not
@@ -63,6 +65,8 @@ class Snapshot:
     other_code: Mapping[str, str] | None = field(default_factory=dict, repr=False)
     unread: Mapping[str, str] | None = field(default_factory=dict)
     dirty: bool = False
+    stale: bool = False
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False)
     study: str = ""
 
     @property
@@ -83,6 +87,7 @@ class Snapshot:
             "kind": self.kind,
             "commit": self.commit,
             "dirty": self.dirty,
+            "stale": self.stale,
             "about": self.about,
             "params": {leaf: finite(value) for leaf, value in self.params.items()},
             "metrics": {name: finite(value) for name, value in self.metrics.items()},
@@ -90,6 +95,7 @@ class Snapshot:
             "code": dict(self.code),
             "other_code": None if self.other_code is None else dict(self.other_code),
             "data": dict(self.data),
+            "sources": dict(self.sources),
             "curves": {name: finite(curve) for name, curve in curves.items()},
             "pictures": None if self.unread is None else _with_suffix(files, png=True),
             "tables": _with_suffix(files, png=False),
@@ -181,7 +187,10 @@ def _is_mapping(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    """A number or none; of integers those that are a float's too."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) <= sys.float_info.max
+    return value is None or isinstance(value, float)
 
 
 def _is_curve(value: Any) -> bool:
@@ -212,6 +221,7 @@ _SHAPE: dict[str, tuple[Callable[[Any], bool], str, Any]] = {
     "kind": (lambda value: value in get_args(Kind), f"one of {', '.join(get_args(Kind))}", None),
     "commit": (lambda value: value is None or _is_text(value), "a commit or null", None),
     "dirty": (lambda value: isinstance(value, bool), "true or false", False),
+    "stale": (lambda value: isinstance(value, bool), "true or false", False),
     "about": (_is_text, "text", ""),
     "params": (_is_mapping, "a mapping", None),
     "metrics": (_each(_is_number), "a mapping to numbers", None),
@@ -219,6 +229,7 @@ _SHAPE: dict[str, tuple[Callable[[Any], bool], str, Any]] = {
     "code": (_each(_is_text), "a mapping to digests", None),
     "other_code": (_are_digests, "a mapping to digests or null", None),
     "data": (_each(_is_text), "a mapping to digests", None),
+    "sources": (_each(_is_text), "a mapping to digests", {}),
     "curves": (_each(_is_curve), "a mapping to columns of numbers", {}),
     "pictures": (_are_digests, "a mapping to digests or null", None),
     "tables": (_each(_is_text), "a mapping to digests", {}),

@@ -10,6 +10,7 @@ metadata.
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
@@ -30,6 +31,10 @@ SPECTRA = ("input", "label", "prediction", "error")
 _TASKS = ("classification", "segmentation", "depth")
 _KEY = b"geocore"
 _VERSION = 1
+_MAGIC = b"ARROW1\0\0"
+_DAMAGED = (
+    pa.ArrowException, OSError, LookupError, TypeError, RecursionError, StopIteration, struct.error,
+)  # fmt: skip
 _ROWS = 100_000
 _SCHEMA = pa.schema(
     {
@@ -127,13 +132,20 @@ def spheres_bytes(spheres: Spheres) -> bytes:
 
 
 def read_spheres(content: bytes) -> Spheres:
-    """The spheres of a file's bytes; one ``ValueError`` for any that ``spheres`` did not write."""
+    """The spheres of a file's bytes; one ``ValueError`` for any that ``spheres`` did not write.
+
+    Compressed columns are refused unread: what lies in memory is not more than the file.
+    """
     try:
-        with pa.ipc.open_file(pa.BufferReader(content)) as reader:
-            if reader.schema.metadata is None or reader.schema.remove_metadata() != _SCHEMA:
-                _fault("other columns")
-            about = json.loads(reader.schema.metadata[_KEY])
-            batches = [reader.get_batch(place) for place in range(reader.num_record_batches)]
+        if not (content.startswith(_MAGIC) and content.endswith(_MAGIC.rstrip(b"\0"))):
+            _fault("damaged (no whole Arrow file)")
+        # Behind the magic a file is a stream; its footer, which may point anywhere, is not asked.
+        messages = pa.ipc.MessageReader.open_stream(pa.BufferReader(content[len(_MAGIC) :]))
+        schema = pa.ipc.read_schema(messages.read_next_message())
+        if schema.metadata is None or schema.remove_metadata() != _SCHEMA:
+            _fault("other columns")
+        about = json.loads(schema.metadata[_KEY])
+        batches = [_batch(message, schema) for message in messages]
         for batch in batches:
             batch.validate(full=True)
         rows = [row for batch in batches for row in _rows_of(batch)]
@@ -142,8 +154,39 @@ def read_spheres(content: bytes) -> Spheres:
         if str(error).startswith("spheres: "):
             raise
         raise ValueError(_told(f"damaged ({' '.join(str(error).split())[:80]})")) from None
-    except (pa.ArrowException, OSError, LookupError, TypeError, RecursionError) as error:
+    except _DAMAGED as error:
         raise ValueError(_told(f"damaged ({type(error).__name__})")) from None
+
+
+def _batch(message: Any, schema: Any) -> Any:
+    if message.type != "record batch":
+        _fault(f"a {message.type}")
+    # Message { version, header_type, header, ... }, RecordBatch { length, nodes, buffers,
+    # compression, ... } of Arrow's Message.fbs.
+    metadata = message.metadata.to_pybytes()
+    header = _field(metadata, _offset(metadata, 0), 2)
+    if header is None:
+        _fault("a message without a header")
+    if _field(metadata, header + _offset(metadata, header), 3) is not None:
+        _fault("compressed columns")
+    return pa.ipc.read_record_batch(message, schema)
+
+
+def _field(metadata: bytes, table: int, number: int) -> int | None:
+    """Where field ``number`` of the flatbuffer table at ``table`` lies, None for one left out."""
+    (back,) = struct.unpack_from("<i", metadata, table)
+    directory = table - back
+    (size,) = struct.unpack_from("<H", metadata, directory)
+    entry = 4 + 2 * number
+    if entry + 2 > size:
+        return None
+    (place,) = struct.unpack_from("<H", metadata, directory + entry)
+    return table + place if place else None
+
+
+def _offset(metadata: bytes, place: int) -> int:
+    (found,) = struct.unpack_from("<I", metadata, place)
+    return int(found)
 
 
 def _rows_about(one: SphereSample) -> list[dict[str, Any]]:

@@ -25,7 +25,8 @@ __all__ = ["sphere_panel"]
 
 Array = npt.NDArray[Any]
 
-_BUDGET = 6_000_000  # characters of maps; samples beyond it are left out
+_BUDGET = 6_000_000  # characters of maps and numbers; what goes beyond it is left out
+_TOO_LARGE = "its spheres are left out: the page would be too large."
 _LEVELS, _FINE, _FEW = 254, 65_534, 15  # steps of a map, of depths, and of how far two are apart
 
 
@@ -53,8 +54,9 @@ def sphere_panel(runs: Sequence[tuple[str, bytes]]) -> Markup:
 
     ``runs`` are a name and the bytes of ``results/spheres/maps.arrow`` each, in the order of the
     page's runs; empty bytes stand for a run without. A file that is damaged is told in a line.
-    Equal maps stand in the page once. Of more than 6 MB the last samples are left out, and that is
-    said. Raises ``UserError`` if Jinja2 is not installed.
+    Equal maps stand in the page once. Of more than 6 MB the last samples are left out, and runs
+    whose first sample has no room beside those before them; both is said. Raises ``UserError`` if
+    Jinja2 is not installed.
     """
     from markupsafe import Markup  # comes with Jinja2, which is an extra
 
@@ -71,10 +73,13 @@ def sphere_panel(runs: Sequence[tuple[str, bytes]]) -> Markup:
         return Markup("")
     maps = _Maps()
     data, left_out = _data(found, maps)
+    shown = {run["run"] for run in data["runs"]}
+    faults += [(index, name, _TOO_LARGE) for index, name, _ in found if index not in shown]
+    found = [one for one in found if one[0] in shown]
     html = render(
         "spheres.html.jinja",
         rows=[_row(*one) for one in found],
-        faults=faults,
+        faults=sorted(faults),
         samples=data["samples"],
         left_out=left_out,
         sphere_data=Markup(_json(data, maps.texts)),
@@ -83,7 +88,7 @@ def sphere_panel(runs: Sequence[tuple[str, bytes]]) -> Markup:
 
 
 class _Maps:
-    """Compressed maps by number: equal ones have one."""
+    """Compressed maps by number: equal ones have one. ``size`` is in characters."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -101,30 +106,44 @@ class _Maps:
             self.size += len(text)
         return self._numbers[digest]
 
+    def back_to(self, count: int, size: int) -> None:
+        """Forget the maps from number ``count`` on; without them it was of that ``size``."""
+        self._numbers = {raw: number for raw, number in self._numbers.items() if number < count}
+        del self.texts[count:]
+        self.size = size
+
 
 def _data(found: Sequence[tuple[int, str, Spheres]], maps: _Maps) -> tuple[dict[str, Any], int]:
-    """What the page's program reads, and how many samples were left out."""
-    samples: dict[tuple[int, str], None] = {}
-    for _, _, spheres in found:
-        samples |= dict.fromkeys((one.sample, one.view) for one in spheres.samples)
+    """What the page's program reads, and how many samples were left out.
+
+    Of the first sample a run is left out that has no room beside those before it; a later sample
+    is there for all runs that have it, or with all after it for none.
+    """
+    shown = {index: (spheres, _by_sample(spheres)) for index, _, spheres in found}
     kept: list[tuple[int, str]] = []
-    told: dict[int, list[Any]] = {index: [] for index, _, _ in found}
-    for of in samples:
-        at = len(maps.texts), maps.size
-        seen = [
-            (spheres, next((one for one in spheres.samples if (one.sample, one.view) == of), None))
-            for _, _, spheres in found
-        ]
-        entries = {
-            index: None if one is None else {**_sample(spheres, one, maps), "scene": scene}
-            for (index, _, _), (spheres, one), scene in zip(found, seen, scenes(seen), strict=True)
-        }
-        if maps.size > _BUDGET and kept:
-            del maps.texts[at[0] :]
+    told: dict[int, list[Any]] = {index: [] for index in shown}
+    for of in dict.fromkeys(of for _, by_sample in shown.values() for of in by_sample):
+        begun = len(maps.texts), maps.size
+        entries: dict[int, dict[str, Any]] = {}
+        for index, (spheres, by_sample) in list(shown.items()):
+            if of not in by_sample:
+                continue
+            before = len(maps.texts), maps.size
+            entries[index] = _sample(spheres, by_sample[of], maps)
+            maps.size += len(json.dumps(entries[index]))
+            if maps.size > _BUDGET and not kept:
+                maps.back_to(*before)
+                del entries[index], shown[index]
+        if maps.size > _BUDGET:
+            maps.back_to(*begun)
             break
+        if not entries:
+            continue  # it was of runs that are left out
         kept.append(of)
-        for index, entry in entries.items():
-            told[index].append(entry)
+        seen = [(spheres, by_sample.get(of)) for spheres, by_sample in shown.values()]
+        for index, scene in zip(shown, scenes(seen), strict=True):
+            told[index].append({**entries[index], "scene": scene} if index in entries else None)
+    left = {of for _, by_sample in shown.values() for of in by_sample} - {*kept}
     data = {
         "samples": [f"{sample}, {view}" if view else f"{sample}" for sample, view in kept],
         "runs": [
@@ -139,9 +158,18 @@ def _data(found: Sequence[tuple[int, str, Spheres]], maps: _Maps) -> tuple[dict[
                 "samples": told[index],
             }
             for index, name, spheres in found
+            if index in shown
         ],
     }
-    return data, len(samples) - len(kept)
+    return data, len(left)
+
+
+def _by_sample(spheres: Spheres) -> dict[tuple[int, str], SphereSample]:
+    """Its samples by number and view; of equal ones the first."""
+    found: dict[tuple[int, str], SphereSample] = {}
+    for one in spheres.samples:
+        found.setdefault((one.sample, one.view), one)
+    return found
 
 
 def _json(data: Mapping[str, Any], maps: Sequence[str]) -> str:

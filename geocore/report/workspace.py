@@ -32,7 +32,11 @@ def workspace_snapshot(root: Path, name: str = WORKSPACE, study: str = "") -> Sn
     results = Results(name)
     for path in sorted((own / "results").rglob("*")):
         place = path.relative_to(own).as_posix()
-        if _is_read(place, path):
+        if not path.is_file():
+            continue
+        if is_table(place) and path.stat().st_size > TABLE_LIMIT:
+            results.pass_over(place, path.stat().st_size)
+        elif is_table(place) or is_result(place):
             results.add(place, path.read_bytes())
     pipeline = f"{study}/dvc.yaml" if study else "dvc.yaml"
     hashes = repository.hashes(repository.present([*CODE, PINS, pipeline]))
@@ -45,6 +49,7 @@ def workspace_snapshot(root: Path, name: str = WORKSPACE, study: str = "") -> Sn
     sources = _sources(repository, whole.lock.sources(), study)
     now = {**tracked.data(), **sources}
     unknown = ("no git repository here: which code it stands for is not known",)
+    older = tracked.notes(texts, sources) if present else unknown
     then = {} if commit is None else _code(tree_of(repository.files(commit), study))
     return Snapshot(
         name=name,
@@ -61,16 +66,12 @@ def workspace_snapshot(root: Path, name: str = WORKSPACE, study: str = "") -> Sn
         pictures=results.pictures,
         tables=results.tables,
         record=record_of_results(root, results.digests, tracked.lock, study=study),
-        notes=tracked.notes(texts, sources) if present else unknown,
+        notes=(*older, *results.notes),
         other_code=other_code if present else None,
+        stale=bool(older),
+        sources=tracked.lock.source_digests(),
         study=study,
     )
-
-
-def _is_read(name: str, path: Path) -> bool:
-    if is_table(name):
-        return path.is_file() and path.stat().st_size <= TABLE_LIMIT
-    return is_result(name) and path.is_file()
 
 
 def _code(files: Mapping[str, str]) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Work on the workers of a Dask cluster: where it is, how it is reached, what its faults are.
 
-``GEOCORE_DASK`` says where: ``tcp://HOST:PORT`` is a scheduler that runs already, ``slurm`` an
-array of jobs that are submitted (``geocore.runs.cluster_process``). Empty, work is done here; with
-``runtime.runner: dask`` by processes of this machine. Dask's wire, whose ends trust each other, is
+``GEOCORE_DASK`` says where: ``tcp://HOST:PORT`` is a scheduler that runs already (``tls://`` one
+whose certificates Dask's settings name), ``slurm`` an array of jobs that are submitted
+(``geocore.runs.cluster_process``). Empty, work is done here; with ``runtime.runner: dask`` by
+processes of this machine. Dask's wire, whose ends trust each other, is
 the one place of the project where anything is unpickled.
 """
 
@@ -43,7 +44,7 @@ Task = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def cluster_place(runner: str = "threads") -> str | None:
-    """Where work goes: ``tcp://HOST:PORT``, ``slurm`` or ``local``; None if it is done here.
+    """Where work goes: a scheduler's address, ``slurm`` or ``local``; None if it is done here.
 
     A cluster that the environment names is meant whatever ``runner`` says. Raises ``UserError`` for
     what is no place, and where Dask is not installed.
@@ -53,7 +54,8 @@ def cluster_place(runner: str = "threads") -> str | None:
         return None
     if named and named != "slurm" and not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d+", named):
         raise UserError(
-            f"{_VARIABLE} is {named!r}; expected tcp://HOST:PORT, a Dask scheduler's, or slurm"
+            f"{_VARIABLE} is {named!r}; expected tcp://HOST:PORT or tls://HOST:PORT, a Dask "
+            "scheduler's, or slurm"
         )
     wanted = f"{_VARIABLE} is {named}" if named else "runtime.runner is dask"
     for module in ("distributed", *(["dask_jobqueue"] if named == "slurm" else [])):

@@ -1,8 +1,9 @@
 """A Dask cluster that is started: a process beside this one holds it, and ends it.
 
 It ends when the other end of its standard input does, however that ends: no worker of this machine
-and no job of the queue is left behind by a killed run. It is asked by one line of JSON, and answers
-with one: ``{"address", "tls"}``, or ``{"error"}``.
+and no job of the queue is left behind by a killed run. SIGTERM and SIGHUP end it in the same order:
+the array is cancelled, then what lies in folders is removed. It is asked by one line of JSON, and
+answers with one: ``{"address", "tls"}``, or ``{"error"}``.
 
 ``local``: worker processes of one thread on 127.0.0.1. ``slurm``: one array of jobs, one worker of
 one thread each, whose queue, account, memory and time are dask-jobqueue's own settings
@@ -17,6 +18,7 @@ import importlib.util
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -53,6 +55,9 @@ class ClusterProcess:
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": path},
+            # Whoever kills the group of whoever asked (a terminal that hangs up, a cancelled flow)
+            # leaves this one the time that it takes to cancel jobs: its input ends all the same.
+            start_new_session=True,
         )
         assert self._process.stdin is not None and self._process.stdout is not None  # both pipes
         with suppress(BrokenPipeError):  # then there is no answer either
@@ -83,8 +88,12 @@ class ClusterProcess:
 
 
 def main() -> int:
-    """Hold the cluster that the first line of standard input asks for, until there is no more."""
+    """Hold the cluster that the first line of standard input asks for, until there is no more.
+
+    SIGTERM and SIGHUP count as the end of input, and change nothing once it has come.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever asked
+    signalled = _signalled()
     answers = os.dup(1)
     os.dup2(2, 1)  # what workers print is no answer: nobody would read it, and they would wait
     request = json.loads(sys.stdin.readline())
@@ -92,12 +101,26 @@ def main() -> int:
     try:
         with held(request["workers"]) as (address, tls):
             _answer(answers, address=address, tls=tls)
-            while os.read(0, 4096):
+            while signalled not in select.select([0, signalled], [], [])[0] and os.read(0, 4096):
                 pass
     except UserError as error:
         _answer(answers, error=list(error.lines))
         return error.exit_code
     return 0
+
+
+def _signalled() -> int:
+    """What can be read from once a signal has asked this process to end; none ends it any more.
+
+    A handler that raised would do so in the middle of ``sbatch``, whose job nobody then knew of.
+    """
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
+            signal.signal(number, lambda *_: None)  # unlike SIG_IGN, workers do not inherit it
+    return heard
 
 
 def _answer(answers: int, **values: Any) -> None:

@@ -6,6 +6,7 @@ What the panel does by itself is tested in ``test_spheres.py``.
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -18,8 +19,8 @@ from tests.report.spheres import segmented
 RUNS = 20
 FILE = "spheres/maps.arrow"
 MEGABYTES = 15  # that twenty runs with spheres at nside 32 may take
-OPENED = 3.0  # seconds of the processor until they are there
-FILTER = 100  # milliseconds in which they are filtered
+OPENED = 3.0  # seconds by the clock until they are there
+FILTER = 100  # milliseconds in which they are filtered, as often as not
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,11 @@ def test_names_beside_spheres_stay_text(pair: Path, view: Opener) -> None:
 
 
 def test_twenty_runs_are_small_and_fast(tmp_path: Path, view: Opener) -> None:
+    """The row of docs/compare.md's table for this machine, printed with ``-s``.
+
+    Opening is the least of three times by the clock: other work on a shared machine makes it
+    longer, and nothing makes it shorter than the page allows. Filters are many enough for a median.
+    """
     snapshots = [
         snapshot(run, tables={FILE: spheres_bytes(segmented(32, run, samples=3, turns=5))})
         for run in range(RUNS)
@@ -112,15 +118,16 @@ def test_twenty_runs_are_small_and_fast(tmp_path: Path, view: Opener) -> None:
     opened.settled(f"{canvas(0, 'input')}.width > 0")
     filtered = [
         opened.milliseconds(
-            f"page.change({{ brushes: {{ 'evaluate.test.nll': [0, {0.3 + 0.05 * turn}] }} }})"
+            f"page.change({{ brushes: {{ 'evaluate.test.nll': [0, {0.2 + 0.03 * turn}] }} }})"
         )
-        for turn in range(10)
+        for turn in range(9)
     ]
     assert 0 < len(opened.shown_rows()) < RUNS
     waited, spent = opened.seconds()
+    middle = median(filtered)
+    print(f"| {size:.1f} MB | {waited:.2f} s | {middle:.0f} ms | {max(filtered):.0f} ms |")
     told = f"{size:.1f} MB, open in {waited:.2f} s ({spent:.2f} s of the processor), "
-    told += f"filtered in {min(filtered):.0f} ms"
-    print(told)
+    told += f"filtered in {[round(one) for one in filtered]} ms"
     assert size < MEGABYTES, told
-    assert spent < OPENED, told
-    assert min(filtered) < FILTER, told
+    assert waited < OPENED, told
+    assert middle < FILTER, told

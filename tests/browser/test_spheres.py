@@ -221,6 +221,57 @@ def test_a_classifier_shows_the_turned_map_and_its_probabilities(
     assert page.text("sphere-0-relative").endswith("= 0.6 at 270°, exact on the grid")
 
 
+def spectra(view: View, run: int) -> dict[str, Any]:
+    """What a run's chart of angular power spectra shows, ticks and lines where they are drawn."""
+    found: dict[str, Any] = view.eval(
+        """(id) => {
+          const all = (what) => [...document.querySelectorAll(`[data-testid=${id}] ${what}`)];
+          const at = (text, key) => [+text.textContent, +text.getAttribute(key)];
+          return {
+            seen: all('svg').length === 1 && all('svg')[0].checkVisibility(),
+            powers: all('text[text-anchor=end]').map((text) => at(text, 'y')),
+            degrees: all('text[text-anchor=middle]:not(.axis)').map((text) => at(text, 'x')),
+            keys: all('.sphere-keys span').map((key) => [
+              key.textContent, key.style.getPropertyValue('--of')]),
+            lines: all('path.line').map((line) => [
+              line.getAttribute('d'), line.style.stroke]),
+          };
+        }""",
+        f"sphere-{run}-spectra",
+    )
+    return found
+
+
+def test_power_spectra_are_drawn_on_one_scale_for_all_runs(tmp_path: Path, view: Opener) -> None:
+    """``log C_l`` over ``log l``, read back from the ticks of each chart, is what the file has."""
+    low, high = segmented(8, 0, samples=1), segmented(16, 1, samples=1)
+    (sample,) = high.samples
+    louder = {name: 1000 * power for name, power in sample.spectra.items()}
+    high = replace(high, samples=(replace(sample, spectra=louder),))
+    page = view(panel_page(tmp_path / "spectra.html", [("low", low), ("high", high)]), ready=DRAWN)
+    charts = [spectra(page, run) for run in (0, 1)]
+    for key in ("powers", "degrees"):
+        assert charts[0][key] == charts[1][key] and len(charts[0][key]) > 2, key
+    assert [degree for degree, _ in charts[0]["degrees"]] == [1, 2, 4, 8, 16, 32]
+    for spheres, chart in zip((low, high), charts, strict=True):
+        told = spheres.samples[0].spectra
+        assert chart["seen"] and [name for name, _ in chart["keys"]] == list(told)
+        colours = [colour for _, colour in chart["lines"]]
+        assert len({*colours}) == len(told) == len(colours), "a colour each"
+        assert [colour for _, colour in chart["keys"]] == colours, "and the key has it"
+        (first, up), *_, (last, down) = [(np.log10(c), y - 4) for c, y in chart["powers"]]
+        (one, left), *_, (most, right) = [(np.log(l), x) for l, x in chart["degrees"]]
+        for (path, _), power in zip(chart["lines"], told.values(), strict=True):
+            points = np.array([list(map(float, at.split())) for at in path[1:].split("L")])
+            degrees = np.exp(one + (points[:, 0] - left) * (most - one) / (right - left))
+            # Drawn to a tenth of a point of 480 across and 220 up.
+            np.testing.assert_allclose(degrees, np.arange(1, len(power)), rtol=1e-3)
+            drawn = first + (points[:, 1] - up) * (last - first) / (down - up)
+            np.testing.assert_allclose(drawn, np.log10(power[1:]), atol=5e-3)
+    heights = [float(chart["lines"][0][0][1:].split("L")[0].split()[1]) for chart in charts]
+    assert heights[0] > heights[1] + 50, "three decades lower"
+
+
 def test_dark_light_and_a_phone_hold_it(tmp_path: Path, view: Opener) -> None:
     file = panel_page(tmp_path / "phone.html", [("main", segmented())])
     page = view(file, ready=DRAWN, width=380, color_scheme="dark")

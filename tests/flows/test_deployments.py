@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +23,8 @@ import psutil
 import pytest
 import yaml
 
-from tests.flows.project import Project, copy_project, user_environment
+from flows.deployments import main
+from tests.flows.project import ROOT, Project, copy_project, user_environment
 
 MEASURE = """
 import json, pathlib, time, yaml
@@ -264,6 +266,23 @@ def test_a_deployment_that_is_not_there(deployed: Project) -> None:
     expected = "error: prefect.yaml: no deployment 'nigthly'; did you mean nightly?"
     assert mistake(deployed, "run", "nigthly") == expected
     assert mistake(deployed, "deploy", "nigthly") == expected
+
+
+@pytest.mark.parametrize("command", [["deploy"], ["worker"], ["run", "nightly"]])
+def test_a_server_that_is_gone_is_told_in_a_line(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It answered when it was looked for; the client finds nobody there."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens, and nobody else can
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/api"
+        monkeypatch.setattr("flows.deployments._server", lambda root, *, stays: url)
+        monkeypatch.setattr("flows.deployments.settle", lambda: ROOT)
+        monkeypatch.setattr(sys, "argv", ["deployments", *command])
+        assert main() == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {command[0]}: Prefect's server does not answer any more (")
+    assert line.endswith("; what is finished is kept: run it again")
 
 
 def test_a_target_of_another_pipeline_is_refused_before_anything_runs(deployed: Project) -> None:

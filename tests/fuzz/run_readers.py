@@ -254,6 +254,106 @@ def _read_gates(folder: Path) -> None:
     _read(folder / "gates.json", "results/evaluate/gates.json")
 
 
+def _prepare_spheres(folder: Path) -> None:
+    from geocore.report.sphere_file import spheres_bytes
+    from tests.report.spheres import segmented
+
+    (folder / "maps.arrow").write_bytes(spheres_bytes(segmented(2, samples=1, turns=2)))
+
+
+def _read_spheres(folder: Path) -> None:
+    from geocore.report.sphere_file import read_spheres
+
+    read_spheres((folder / "maps.arrow").read_bytes())
+
+
+def _put_about(folder: Path) -> None:
+    """The sound file with the text of ``about.json`` for what it says of all its rows."""
+    import pyarrow as pa
+
+    from geocore.report.sphere_file import spheres_bytes
+    from tests.report.spheres import segmented
+
+    content = spheres_bytes(segmented(2, samples=1, turns=2))
+    table = pa.ipc.open_file(pa.BufferReader(content)).read_all()
+    told = {b"geocore": (folder / "about.json").read_bytes()}
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema.with_metadata(told)) as writer:
+        writer.write_table(table)
+    (folder / "maps.arrow").write_bytes(sink.getvalue())
+
+
+def _prepare_about(folder: Path) -> None:
+    import pyarrow as pa
+
+    _prepare_spheres(folder)
+    with pa.ipc.open_file(folder / "maps.arrow") as reader:
+        (folder / "about.json").write_bytes(reader.schema.metadata[b"geocore"])
+
+
+def _prepare_metrics(folder: Path) -> None:
+    about = {"test": {"accuracy": 0.9, "n": 359, "ece": None}, "seconds": 1e3, "kind": "swin"}
+    (folder / "metrics.json").write_text(json.dumps(about))
+
+
+def _prepare_curve(folder: Path) -> None:
+    text = "epoch,member,val_nll,note\n0,0,2.5,a\n1,0,1.25,b\n2,0,,\n"
+    (folder / "curve.csv").write_text(text)
+
+
+def _added(name: str) -> Callable[[Path], None]:
+    """Take the file in as one of a run, and hand on what came of it as the ledger keeps it."""
+
+    def read(folder: Path) -> None:
+        from geocore.report.results import Results
+        from geocore.report.snapshot import Snapshot
+        from geocore.runs.canonical import canonical_json
+
+        results = Results("a run")
+        results.add(f"results/evaluate/{name}", (folder / name).read_bytes())
+        found = Snapshot("r", "run", metrics=results.metrics, curves=results.curves)
+        Snapshot.from_json("r", json.loads(canonical_json(found.to_json())))
+
+    return read
+
+
+def _prepare_snapshot(folder: Path) -> None:
+    from geocore.report.snapshot import Snapshot
+
+    gate = {"metric": "m", "value": 0.5, "bound": 0.4, "sense": "min", "passed": True}
+    found = Snapshot(
+        "r",
+        "workspace",
+        commit="a" * 40,
+        about="a run",
+        params={"train.lr": 0.1, "train.seed": 0, "model.depths": [2, 2]},
+        metrics={"evaluate.accuracy": 0.5, "evaluate.ece": None},
+        gates={"evaluate.accuracy_min": gate},
+        code={"geocore/a.py": "1"},
+        data={"data/own": "2"},
+        sources={"data/own": "2"},
+        curves={"train/curve.csv": {"epoch": [0.0, 1.0], "val_nll": [2.0, 1.0]}},
+        pictures={"evaluate/a.png": b"png"},
+        tables={"synthesize/ledger.csv": b"a"},
+        notes=("a note",),
+    )
+    (folder / "snapshot.json").write_text(json.dumps(found.to_json()))
+
+
+def _read_snapshot(folder: Path) -> None:
+    """Read it as the ledger reads an entry, then do with it what a comparison of two does."""
+    from geocore.config.foreign_json import parse_json
+    from geocore.report.comparison import compare
+    from geocore.report.seeds import seed_groups
+    from geocore.report.snapshot import Snapshot
+
+    value = parse_json((folder / "snapshot.json").read_bytes())
+    found = Snapshot.from_json("a run", value)
+    found.to_json()
+    both = [found, Snapshot("other", "workspace")]
+    seed_groups(both), compare(both, everything=True)
+
+
 RUN_READERS: dict[str, Reader] = {
     "params": Reader(_copied("params.yaml"), "params.yaml", _read_params, "yaml"),
     "presets": Reader(
@@ -281,4 +381,13 @@ RUN_READERS: dict[str, Reader] = {
     "chip": Reader(_prepare_chip, "chip.safetensors", _read_chip),
     "chip words": Reader(_prepare_chip, "about.json", _read_chip_words, "json"),
     "gates": Reader(_prepare_gates, "gates.json", _read_gates, "json"),
+    "spheres": Reader(_prepare_spheres, "maps.arrow", _read_spheres),
+    "spheres words": Reader(
+        _prepare_about, "about.json", _read_spheres, "json", after=_put_about
+    ),
+    "metrics of a run": Reader(
+        _prepare_metrics, "metrics.json", _added("metrics.json"), "json"
+    ),
+    "curve of a run": Reader(_prepare_curve, "curve.csv", _added("curve.csv")),
+    "snapshot": Reader(_prepare_snapshot, "snapshot.json", _read_snapshot, "json"),
 }  # fmt: skip

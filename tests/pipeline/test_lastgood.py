@@ -14,6 +14,7 @@ import pytest
 from geocore.errors import GateError
 from geocore.pipeline.lastgood import last_good, metric_rows, named_targets
 from geocore.report.snapshot import Snapshot
+from geocore.runs.home import ledger_folder
 from geocore.runs.ledger import Ledger
 
 
@@ -146,3 +147,17 @@ def test_its_pictures_come_from_the_cache(ledger: Ledger, tmp_path: Path) -> Non
     assert found is not None
     assert found.pictures == {"evaluate/a.png": b"first"}
     assert found.notes == ("no longer in DVC's cache here: evaluate/b.png",)
+
+
+def test_its_stages_come_from_the_ledger(tmp_path: Path) -> None:
+    ledger = Ledger(ledger_folder(tmp_path), tmp_path)
+    with ledger.record("train") as train:
+        train.note(outs={"results/train/metrics.json": "a"}, pieces={"k": "found"})
+    good = record(ledger, 0.9)
+    found = last_good(ledger, root=tmp_path)
+    assert found is not None
+    assert (found.kind, found.about) == ("run", f"run {good}, done")
+    assert found.record["whole"]["run"] == good
+    told = found.record["stages"]["train"]
+    assert (told["run"], told["pieces"]) == (train.id, {"found": 1})
+    assert told["host"] and told["wall_seconds"] >= 0

@@ -106,6 +106,37 @@ def test_a_cache_elsewhere(tmp_path: Path, name: str) -> None:
     assert Cache(tmp_path).read("a" * 32) == b"words"
 
 
+@pytest.mark.parametrize("level", ["SYSTEM", "GLOBAL"])
+def test_a_cache_that_the_machine_or_the_user_chose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: str
+) -> None:
+    monkeypatch.setenv(f"DVC_{level}_CONFIG_DIR", str(tmp_path / "etc"))
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/config").write_text("[cache]\n    dir = ../shared\n")
+    put(tmp_path / "shared", "a" * 32, b"words")
+    assert Cache(tmp_path / "project").read("a" * 32) == b"words", "from that file's folder"
+    (tmp_path / "project/.dvc").mkdir(parents=True)
+    (tmp_path / "project/.dvc/config").write_text("[cache]\n    dir = own\n")
+    assert Cache(tmp_path / "project").read("a" * 32) is None, "the project's own counts"
+    put(tmp_path / "project/.dvc/own", "a" * 32, b"words")
+    assert Cache(tmp_path / "project").read("a" * 32) == b"words"
+
+
+def test_configurations_lie_where_dvc_seeks_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dirs = pytest.importorskip("dvc.dirs")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "machine"))
+    for level in ("SYSTEM", "GLOBAL"):
+        monkeypatch.delenv(f"DVC_{level}_CONFIG_DIR", raising=False)
+    for place, name in ((dirs.system_config_dir(), "one"), (dirs.global_config_dir(), "two")):
+        Path(place).mkdir(parents=True)
+        Path(place, "config").write_text(f"[cache]\n    dir = {tmp_path / name}\n")
+        put(tmp_path / name, "a" * 32, name.encode())
+        assert Cache(tmp_path / "project").read("a" * 32) == name.encode(), "the user's comes last"
+
+
 def test_a_damaged_configuration_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text("nonsense")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from geocore.report.lockfile import Lock, Locked
-from geocore.report.provenance import record_of_results, record_of_run, record_until
+from geocore.report.provenance import record_of_results, record_of_run, record_until, runs_of
 from geocore.runs.canonical import canonical_json
 
 METRICS = "results/evaluate/metrics.json"
@@ -166,8 +166,40 @@ def test_the_whole_has_the_stages_that_left_nothing(root: Path) -> None:
     assert "gate" not in stages and stages["train"]["state"] == "failed"
 
 
+def test_the_whole_has_the_runs_that_gave_its_results_not_newer_ones(root: Path) -> None:
+    pipeline(root)
+    noted = runs_of(record_of_results(root, {METRICS: "m2"}, Lock()))
+    assert noted == {"fetch": "1-fetch", "train": "2-train", "evaluate": "6-evaluate"}
+    entry(root, "7-train", "train", outs={"results/train/w": "w3"})
+    whole = entry(root, "8-repro", "repro", ended="8-z", stage_runs={**noted, "ntk": "lost"})
+    stages = record_until(root, whole)["stages"]
+    assert runs_of({"stages": stages}) == noted
+    assert list(stages) == ["fetch", "train", "evaluate"]
+    # Nothing is known of what gave its results: no other run stands for it.
+    assert "stages" not in record_until(root, {**whole, "stage_runs": {}})
+    del whole["stage_runs"]
+    assert record_until(root, whole)["stages"]["train"]["run"] == "7-train"
+
+
+def test_a_stage_that_failed_in_the_whole_stands_over_the_one_that_gave_the_results(
+    root: Path,
+) -> None:
+    pipeline(root)
+    noted = runs_of(record_of_results(root, {METRICS: "m2"}, Lock()))
+    entry(root, "7-train", "train", state="failed")
+    entry(root, "8-train", "train", state="failed", study="s/x")
+    whole = entry(root, "7-repro", "repro", started="7-a", ended="8-z", stage_runs=noted)
+    stages = record_until(root, whole)["stages"]
+    assert runs_of({"stages": stages}) == {**noted, "train": "7-train"}
+    assert stages["train"]["state"] == "failed"
+
+
 @pytest.mark.parametrize(
-    "odd", [{"environment": 3}, {"inputs": [1]}, {"outs": "x"}, {"seeds": 1}, {"ended": None}]
+    "odd",
+    [
+        *({"environment": 3}, {"inputs": [1]}, {"outs": "x"}, {"seeds": 1}, {"ended": None}),
+        *({"stage_runs": 3}, {"stage_runs": {"train": ["x"]}}),
+    ],
 )
 def test_an_odd_entry_is_no_traceback(root: Path, odd: dict[str, Any]) -> None:
     told = entry(root, "1-train", "train", **odd)

@@ -126,3 +126,17 @@ def test_damaged_bytes_are_read_or_told_in_a_line(
             read_spheres(content)
         except ValueError as error:
             assert str(error).startswith("spheres: the file is ") and "\n" not in str(error)
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+def test_compressed_columns_are_refused_before_they_are_unpacked(codec: str) -> None:
+    """A file of some kilobytes may be terabytes of zeros."""
+    table = pa.ipc.open_file(CONTENT).read_all()
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression=codec)
+    with pa.ipc.new_file(sink, table.schema, options=options) as writer:
+        writer.write_table(table)
+    before = pa.total_allocated_bytes()
+    with pytest.raises(ValueError, match=r"^spheres: .*compressed columns"):
+        read_spheres(bytes(sink.getvalue()))
+    assert pa.total_allocated_bytes() - before < 2**16

@@ -8,6 +8,7 @@ import math
 import shutil
 import subprocess
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,18 +123,59 @@ def test_twenty_runs_at_nside_32_take_less_than_six_megabytes() -> None:
     assert sphere_panel(runs[:2]) == sphere_panel(runs[:2])
 
 
+def weight(data: dict[str, Any]) -> int:
+    """Characters of the maps and of what is told beside them."""
+    return sum(map(len, data["maps"])) + sum(
+        len(json.dumps(one)) for run in data["runs"] for one in run["samples"] if one
+    )
+
+
 def test_what_would_be_too_much_is_left_out_and_that_is_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     content = spheres_bytes(segmented(8, samples=3))
     whole = data_of(sphere_panel([("run", content)]))
-    monkeypatch.setattr(module, "_BUDGET", sum(map(len, whole["maps"])) // 2)
+    monkeypatch.setattr(module, "_BUDGET", weight(whole) // 2)
     html = sphere_panel([("run", content)])
     data = data_of(html)
     assert data["samples"] == whole["samples"][:1] and "2 more samples are left out" in html
     assert data["maps"] == whole["maps"][: len(data["maps"])]
     numbers = json.dumps(data["runs"])
     assert f'"map": {len(data["maps"])}' not in numbers
+
+
+def test_of_one_sample_there_are_as_many_runs_as_have_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [(f"run {n}", spheres_bytes(segmented(8, n, samples=1))) for n in range(6)]
+    fine = ("fine", spheres_bytes(segmented(16, 9, samples=1)))
+    whole = data_of(sphere_panel(runs))
+    budget = weight(data_of(sphere_panel(runs[:3])))
+    monkeypatch.setattr(module, "_BUDGET", budget)
+    # One that has no room makes none for the next: a small one after it is there.
+    html = sphere_panel([*runs[:2], fine, ("none", b""), *runs[2:]])
+    data, page = data_of(html), Page(str(html))
+    assert [run["name"] for run in data["runs"]] == ["run 0", "run 1", "run 2"]
+    assert (
+        data["maps"]
+        == data_of(sphere_panel(runs[:3]))["maps"]
+        == whole["maps"][: len(data["maps"])]
+    )
+    assert weight(data) <= budget + 60  # and the scenes
+    for name in ("fine", "run 3", "run 4", "run 5"):
+        assert f"{name}: its spheres are left out: the page would be too large." in page.text
+    assert page.text.count("left out") == 4, "no sample is: they have none but this"
+    assert {"sphere-4-input"} <= {*page.attributes("data-testid")} >= {"sphere-1-input"}
+    assert not {"sphere-2-input", "sphere-5-input"} & {*page.attributes("data-testid")}
+
+
+def test_a_run_that_is_too_large_alone_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = spheres_bytes(segmented(16, samples=2))
+    small = spheres_bytes(replace(segmented(4), samples=segmented(4, samples=4).samples[2:]))
+    monkeypatch.setattr(module, "_BUDGET", weight(data_of(sphere_panel([("small", small)]))))
+    page = Page(str(sphere_panel([("large", large)])))
+    assert "large: its spheres are left out" in page.text and "canvas" not in page.names()
+    data = data_of(sphere_panel([("large", large), ("small", small)]))
+    assert [run["name"] for run in data["runs"]] == ["small"]
+    assert data["samples"] == ["17", "24"], "those that the other alone has are not missed"
 
 
 def test_its_colours_are_those_of_the_pictures() -> None:

@@ -63,3 +63,41 @@ def test_a_commit_counts_whatever_is_compared(project: Project) -> None:
 def test_the_ledger_may_lie_elsewhere(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GEOCORE_HOME", "elsewhere")
     assert renewed(project, ["HEAD"], "elsewhere/ledger/x.json")
+
+
+@pytest.mark.parametrize("where", ["root", "below", "linked", "linked below"])
+def test_git_lies_where_it_says(tmp_path: Path, project: Project, where: str) -> None:
+    """In a folder of the repository, and in a working tree whose ``.git`` is a file."""
+    tree = project.root
+    if "linked" in where:
+        tree = tmp_path / "linked"
+        project.git("worktree", "add", "--quiet", "-b", "side", str(tree))
+        assert (tree / ".git").is_file()
+    root = tree / STUDY if "below" in where else tree
+    for act in (
+        ["commit", "--quiet", "--allow-empty", "-m", "next"],
+        ["branch", "other"],
+        ["tag", "one"],
+        ["update-ref", "refs/exps/x", "HEAD"],
+        ["pack-refs", "--all"],
+        ["checkout", "--quiet", "--detach"],
+    ):
+        before = fingerprint(watched(root, ["HEAD"]))
+        project.git("-C", str(tree), *act)
+        assert fingerprint(watched(root, ["HEAD"])) != before, act
+
+
+def test_a_hook_that_names_another_repository_is_not_heard(
+    tmp_path: Path, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = watched(project.root, ["HEAD"])
+    other = Project(tmp_path / "other")
+    other.commit()
+    monkeypatch.setenv("GIT_DIR", str(other.root / ".git"))
+    assert watched(project.root, ["HEAD"]) == expected
+
+
+def test_where_there_is_no_repository_yet_one_may_come(tmp_path: Path) -> None:
+    before = fingerprint(watched(tmp_path, ["workspace"]))
+    Project(tmp_path).commit()
+    assert fingerprint(watched(tmp_path, ["workspace"])) != before

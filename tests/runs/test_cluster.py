@@ -17,6 +17,9 @@ import pytest
 
 pytest.importorskip("distributed")
 
+import dask
+from distributed import LocalCluster, Security
+
 from geocore.errors import UserError
 from geocore.runs import cluster as clusters
 from geocore.runs.cluster import Cluster, Task, cluster_place, made_by, other_than
@@ -75,7 +78,8 @@ def test_the_environment_and_the_runner_say_where(monkeypatch: pytest.MonkeyPatc
         with pytest.raises(UserError) as caught:
             cluster_place()
         assert caught.value.lines == (
-            f"GEOCORE_DASK is '{wrong}'; expected tcp://HOST:PORT, a Dask scheduler's, or slurm",
+            f"GEOCORE_DASK is '{wrong}'; expected tcp://HOST:PORT or tls://HOST:PORT, a Dask "
+            "scheduler's, or slurm",
         )
     monkeypatch.setenv("GEOCORE_DASK", "")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
@@ -141,6 +145,29 @@ def test_certificates_that_lack_are_told() -> None:
         nowhere.client()
 
 
+def test_a_wire_of_tls_goes_by_dasks_settings(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    made = Security.temporary()
+    files = {}
+    for name in ("tls_ca_file", "tls_client_cert", "tls_client_key"):
+        (tmp_path / name).write_text(getattr(made, name))
+        files[name] = str(tmp_path / name)
+    settings = {
+        "distributed.comm.tls.ca-file": files["tls_ca_file"],
+        "distributed.comm.tls.client.cert": files["tls_client_cert"],
+        "distributed.comm.tls.client.key": files["tls_client_key"],
+    }
+    with (
+        LocalCluster(
+            1, processes=False, protocol="tls", security=made, dashboard_address=None
+        ) as running,
+        dask.config.set(settings),
+        Cluster(running.scheduler_address) as reached,
+    ):
+        assert running.scheduler_address.startswith("tls://")
+        assert reached.ask(square, {"x": 3}, "a square")["square"] == 9
+
+
 def test_code_and_libraries_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     mine = made_by("ab")
     monkeypatch.setattr(clusters, "_BEGAN", time.time() + 1)
@@ -196,7 +223,11 @@ time.sleep(600)
 @pytest.mark.parametrize("victim", ["whoever started it", "the cluster itself"])
 def test_no_process_is_left_after_a_kill(victim: str, tmp_path: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-c", HOLDER],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # a cluster that is killed leaves its folder
     ) as holder:
         assert holder.stdout is not None
         pid = int(holder.stdout.readline())
