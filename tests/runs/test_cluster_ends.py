@@ -83,6 +83,8 @@ def held(kind: str, folder: Path, *command: str, sbatch: str = SBATCH) -> Iterat
         cwd=ROOT,
         env=environment,
         start_new_session=True,
+        # As in a terminal, even where these tests run under nohup.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     ) as owner:
         assert owner.stdout is not None
         family: dict[int, int | None] = {}
