@@ -31,9 +31,9 @@ SPECTRA = ("input", "label", "prediction", "error")
 _TASKS = ("classification", "segmentation", "depth")
 _KEY = b"geocore"
 _VERSION = 1
-_MAGIC = b"ARROW1\0\0"
+_END = b"\0\0\0\0ARROW1"  # the footer's length, and the magic
 _DAMAGED = (
-    pa.ArrowException, OSError, LookupError, TypeError, RecursionError, StopIteration, struct.error,
+    pa.ArrowException, OSError, LookupError, TypeError, RecursionError, struct.error,
 )  # fmt: skip
 _ROWS = 100_000
 _SCHEMA = pa.schema(
@@ -137,15 +137,13 @@ def read_spheres(content: bytes) -> Spheres:
     Compressed columns are refused unread: what lies in memory is not more than the file.
     """
     try:
-        if not (content.startswith(_MAGIC) and content.endswith(_MAGIC.rstrip(b"\0"))):
-            _fault("damaged (no whole Arrow file)")
-        # Behind the magic a file is a stream; its footer, which may point anywhere, is not asked.
-        messages = pa.ipc.MessageReader.open_stream(pa.BufferReader(content[len(_MAGIC) :]))
-        schema = pa.ipc.read_schema(messages.read_next_message())
-        if schema.metadata is None or schema.remove_metadata() != _SCHEMA:
-            _fault("other columns")
-        about = json.loads(schema.metadata[_KEY])
-        batches = [_batch(message, schema) for message in messages]
+        if _compressed(content):
+            _fault("with compressed columns")
+        with pa.ipc.open_file(pa.BufferReader(content)) as reader:
+            if reader.schema.metadata is None or reader.schema.remove_metadata() != _SCHEMA:
+                _fault("other columns")
+            about = json.loads(reader.schema.metadata[_KEY])
+            batches = [reader.get_batch(place) for place in range(reader.num_record_batches)]
         for batch in batches:
             batch.validate(full=True)
         rows = [row for batch in batches for row in _rows_of(batch)]
@@ -158,18 +156,31 @@ def read_spheres(content: bytes) -> Spheres:
         raise ValueError(_told(f"damaged ({type(error).__name__})")) from None
 
 
-def _batch(message: Any, schema: Any) -> Any:
-    if message.type != "record batch":
-        _fault(f"a {message.type}")
-    # Message { version, header_type, header, ... }, RecordBatch { length, nodes, buffers,
-    # compression, ... } of Arrow's Message.fbs.
-    metadata = message.metadata.to_pybytes()
-    header = _field(metadata, _offset(metadata, 0), 2)
-    if header is None:
-        _fault("a message without a header")
-    if _field(metadata, header + _offset(metadata, header), 3) is not None:
-        _fault("compressed columns")
-    return pa.ipc.read_record_batch(message, schema)
+def _compressed(content: bytes) -> bool:
+    """Whether a batch that the footer names has a compression, told before Arrow unpacks it.
+
+    Of Arrow's File.fbs Footer { version, schema, dictionaries, recordBatches }, a vector of Block
+    { offset, metaDataLength, bodyLength }, and of Message.fbs Message { version, header_type,
+    header, ... } with RecordBatch { length, nodes, buffers, compression, ... }.
+    """
+    end = len(content) - len(_END)
+    footer = content[end - _offset(content, end) : end]
+    blocks = _target(footer, _offset(footer, 0), 3)
+    if blocks is None:
+        return False
+    for number in range(_offset(footer, blocks)):
+        (offset,) = struct.unpack_from("<q", footer, blocks + 4 + 24 * number)
+        metadata = content[offset + 8 :]  # behind a marker and its length
+        header = _target(metadata, _offset(metadata, 0), 2)
+        if header is None or _field(metadata, header, 3) is not None:
+            return True
+    return False
+
+
+def _target(buffer: bytes, table: int, number: int) -> int | None:
+    """Where that lies which field ``number`` points at."""
+    place = _field(buffer, table, number)
+    return None if place is None else place + _offset(buffer, place)
 
 
 def _field(metadata: bytes, table: int, number: int) -> int | None:
