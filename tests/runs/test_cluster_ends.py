@@ -124,13 +124,17 @@ def to_the_group(number: signal.Signals) -> Callable[[Held], None]:
     return lambda one: os.killpg(one.owner, number)
 
 
+# A queue's jobs cost more than a machine's own workers: those are looked at every day.
+KINDS = ["slurm", pytest.param("local", marks=pytest.mark.slow)]
+
+
 def to_all(one: Held) -> None:
     for pid in one.all():
         with suppress(ProcessLookupError):  # whose end was another's
             os.kill(pid, signal.SIGTERM)
 
 
-@pytest.mark.parametrize("kind", ["local", "slurm"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "end",
     [
@@ -149,7 +153,7 @@ def test_nothing_is_left(kind: str, end: Callable[[Held], None], tmp_path: Path)
         all_gone(one, cluster)
 
 
-@pytest.mark.parametrize("kind", ["local", "slurm"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
 def test_nothing_is_left_by_a_flow(kind: str, number: signal.Signals, tmp_path: Path) -> None:
     with held(kind, tmp_path, sys.executable, "-c", FLOW, STAGE) as one:
