@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from functools import partial
 
 import pytest
@@ -45,7 +46,12 @@ def test_the_first_that_fails_ends_all_once_those_under_way_have_ended() -> None
 
 def test_none_is_begun_where_nobody_takes_the_rest() -> None:
     made: list[int] = []
-    found = at_once([partial(made.append, n) for n in range(1000)], 1)
+
+    def call(number: int) -> None:
+        made.append(number)
+        time.sleep(0.02)  # all of them would take 20 s
+
+    found = at_once([partial(call, n) for n in range(1000)], 1)
     next(found)
     found.close()  # type: ignore[attr-defined]
     assert len(made) < 1000
