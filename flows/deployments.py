@@ -21,6 +21,7 @@ from uuid import UUID
 
 import httpx
 
+from flows.keeper import pages_url
 from flows.server import api_url, gone, start
 from geocore.errors import GateError, UserError
 from geocore.pipeline.prefectfile import FILE, Deployment, nearest, read_deployments
@@ -59,6 +60,8 @@ def deploy(root: Path, names: list[str], *, create_pool: bool) -> None:
         when = ", ".join(map(_when, deployment.schedules)) or "when asked"
         print(f"{deployment.name}: {when}, on work pool {deployment.work_pool}")
     print(f"deployed to {_shown(url)}; they run while this server and a worker do (make worker)")
+    if pages := pages_url(root):
+        print(f"each night's page, against the last good one: {pages}")
 
 
 def work(root: Path, pool: str | None) -> None:

@@ -26,6 +26,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
+from flows.keeper import comparisons, pages_url
 from flows.tethered import run_tethered
 from geocore.errors import UserError
 from geocore.pipeline.dvcfailure import failure
@@ -111,20 +112,26 @@ def _report(
         told += ["no run to compare with: none of these targets has ended well before"]
     else:
         told += [f"last good: run {before.name}"]
-        page = geocore_home(project) / "comparisons" / f"{run.id}.html"
+        page = comparisons(project) / f"{run.id}.html"
         pair = [before, now]
         write_text(page, comparison_page(compare(pair, everything=True), pair))
         run.note(compared_with=before.name, comparison=str(page))
-        create_link_artifact(
-            key="comparison",
-            link=page.resolve().as_uri(),
-            link_text=f"{before.name} and {run.id}",
-            description=f"the page lies at {page}",
-        )
+        _publish_page(project, page, f"{before.name} and {run.id}")
     create_markdown_artifact(key="card", markdown=card, description="the model card of this run")
     create_table_artifact(
         key="metrics", table=metric_rows(now, before), description="; ".join(told)
     )
+
+
+def _publish_page(project: Path, page: Path, what: str) -> None:
+    """Link to the page where it is served; say where it lies where it is not."""
+    lies = f"the page lies at {page}"
+    if served := pages_url(project):
+        link = f"{served}{page.name}"
+        create_link_artifact(key="comparison", link=link, link_text=what, description=lies)
+    else:
+        told = f"{what}: open `{page}` in a browser of the machine that ran this."
+        create_markdown_artifact(key="comparison", markdown=told, description=lies)
 
 
 def _one_line(error: Exception) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -29,8 +28,20 @@ from geocore.runs.atomic import write_json, write_text
 from geocore.runs.locks import hold
 from tasks.environment import settle
 
-__all__ = ["api_url", "gone", "start", "stop"]
+__all__ = [
+    "api_url",
+    "free_port",
+    "gone",
+    "process_of",
+    "record_of",
+    "start",
+    "state_of",
+    "stop",
+]
 
+# Put together, as this file is read by every stage: a name written out would make each depend on
+# what the keeper imports.
+_KEEPER = ".".join(("flows", "keeper"))
 _PATIENCE = 120.0  # seconds for a start; 9 to 23 were seen on two cores
 
 
@@ -65,9 +76,9 @@ def stop(root: Path) -> bool:
 
 def _end(folder: Path) -> bool:
     """End the keeper and the server that ``server.json`` names, each if it is still that one."""
-    state = _state(folder)
+    state = state_of(folder)
     (folder / "stay").unlink(missing_ok=True)
-    found = [process for role in ("keeper", "server") if (process := _process(state.get(role)))]
+    found = [process for role in ("keeper", "server") if (process := process_of(state.get(role)))]
     family = {child for process in found for child in _children(process)} | {*found}
     for process in family:
         _quietly(process, signal.SIGTERM)
@@ -89,7 +100,8 @@ def _quietly(process: psutil.Process, number: signal.Signals) -> None:
         process.send_signal(number)
 
 
-def _state(folder: Path) -> dict[str, Any]:
+def state_of(folder: Path) -> dict[str, Any]:
+    """What the keeper has put on record in ``server.json``; nothing where there is none."""
     try:
         state = json.loads((folder / "server.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -97,13 +109,13 @@ def _state(folder: Path) -> dict[str, Any]:
     return state if isinstance(state, dict) else {}
 
 
-def _record(process: psutil.Process) -> dict[str, float]:
+def record_of(process: psutil.Process) -> dict[str, float]:
     """What tells a process from a later one with the same number."""
     return {"pid": process.pid, "born": process.create_time()}
 
 
-def _process(record: object) -> psutil.Process | None:
-    """The process of a ``_record``, if it still runs."""
+def process_of(record: object) -> psutil.Process | None:
+    """The process of a ``record_of``, if it still runs."""
     try:
         process = psutil.Process(int(record["pid"]))  # type: ignore[index]
         same = abs(process.create_time() - float(record["born"])) < 1  # type: ignore[index]
@@ -117,10 +129,10 @@ def _running(folder: Path) -> str | None:
 
     One whose process lives but does not answer in time is ended: two on one database would not do.
     """
-    state = _state(folder)
+    state = state_of(folder)
     url = str(state.get("url"))
     deadline = time.monotonic() + _PATIENCE
-    while _process(state.get("server")):
+    while process_of(state.get("server")):
         if _healthy(url):
             return url
         if time.monotonic() > deadline:
@@ -161,10 +173,10 @@ def _launch(root: Path, folder: Path, *, stay: bool) -> str:
     """Start a keeper, which starts the server, puts both on record, and ends it in the end."""
     if stay:
         (folder / "stay").touch()
-    port = _free_port(folder)
+    port = free_port(folder / "port")
     with (folder / "server.log").open("ab") as log:
         keeper = subprocess.Popen(
-            [sys.executable, "-m", "flows.server", "keep", str(port)],
+            [sys.executable, "-m", _KEEPER, str(port)],
             cwd=root,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -181,7 +193,7 @@ def _launch(root: Path, folder: Path, *, stay: bool) -> str:
                     f"{_PATIENCE:.0f} s (its log: {folder / 'server.log'})"
                 )
             time.sleep(0.2)
-        if _state(folder).get("url") != url:
+        if state_of(folder).get("url") != url:
             raise UserError(f"{folder / 'server.json'}: not written; expected the keeper to do so")
         return url
     except BaseException:  # Ctrl-C too: nothing that was started here is left
@@ -191,17 +203,17 @@ def _launch(root: Path, folder: Path, *, stay: bool) -> str:
         raise
 
 
-def _free_port(folder: Path) -> int:
-    """The port of the server before this one if it is free, else another.
+def free_port(kept: Path, taken: int = 0) -> int:
+    """The port that the file names if it is free, else another, which it names then; not ``taken``.
 
-    Runs and workers that were under way when that one ended find this one in its place.
+    Runs and workers that were under way when a server ended find the next one in its place; links
+    to pages go on leading there.
     """
-    kept = folder / "port"
     try:
         last = int(kept.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         last = 0
-    for wanted in (last, 0):
+    for wanted in (last, 0, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -209,6 +221,8 @@ def _free_port(folder: Path) -> int:
             except OSError:
                 continue
             port = int(probe.getsockname()[1])
+        if port == taken:  # by the server beside, which has not begun to listen
+            continue
         write_text(kept, f"{port}\n")
         return port
     raise UserError("Prefect server: no port of 127.0.0.1 is free; expected one")
@@ -233,74 +247,15 @@ def _is_dvc(process: psutil.Process) -> bool:
 
 
 def _register(folder: Path, owner: psutil.Process) -> None:
-    write_json(folder / "users" / f"{owner.pid}.json", _record(owner))
-
-
-def _needed(folder: Path) -> bool:
-    """Whether anybody who registered is still alive; forgets those who are not."""
-    alive = False
-    for entry in (folder / "users").glob("[!.]*.json"):
-        try:
-            user = json.loads(entry.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            user = None
-        if _process(user) is None:
-            entry.unlink(missing_ok=True)
-        else:
-            alive = True
-    return alive or (folder / "stay").exists()
-
-
-def _keep(root: Path, port: int) -> int:
-    """Run the server as a child, and end it when nobody needs it any more."""
-    folder = root / ".prefect"
-    # Without a client's URL: a server that takes itself for a client asks itself at start.
-    bare = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    command = [sys.executable, "-m", "prefect", "server", "start"]
-    server = subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", str(port)], env=bare, preexec_fn=_die_with_me
-    )
-    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
-    try:
-        state = {
-            "keeper": _record(psutil.Process()),
-            "server": _record(psutil.Process(server.pid)),
-            "url": f"http://127.0.0.1:{port}/api",
-        }
-        write_json(folder / "server.json", state)
-        while server.poll() is None:
-            time.sleep(1.0)
-            # A flow that is just registering holds the lock: look again once it is free.
-            if not _needed(folder):
-                with hold(folder / "server.lock", "ending the Prefect server"):
-                    if not _needed(folder):
-                        (folder / "server.json").unlink(missing_ok=True)
-                        break
-    finally:
-        server.terminate()
-        try:
-            server.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            server.kill()
-    return 0
-
-
-def _die_with_me() -> None:
-    """In the server's process, before it starts: have Linux end it if its keeper is killed."""
-    if sys.platform == "linux":
-        parent_death_signal = 1  # PR_SET_PDEATHSIG
-        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGTERM)
+    write_json(folder / "users" / f"{owner.pid}.json", record_of(owner))
 
 
 def main() -> int:
-    """``python -m flows.server start|stop|keep PORT``."""
+    """``python -m flows.server start|stop``."""
     parser = argparse.ArgumentParser(prog="python -m flows.server", description=__doc__)
-    parser.add_argument("action", choices=["start", "stop", "keep"])
-    parser.add_argument("port", type=int, nargs="?", help="of keep, which start calls")
+    parser.add_argument("action", choices=["start", "stop"])
     arguments = parser.parse_args()
     root = settle()
-    if arguments.action == "keep":
-        return _keep(root, arguments.port)
     if arguments.action == "stop":
         print("Prefect server: stopped" if stop(root) else "Prefect server: none was running")
         return 0

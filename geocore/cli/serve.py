@@ -40,7 +40,8 @@ def serve(
     the first time, and where nothing can listen at ``host:port``.
     """
     from geocore.report.live_page import LivePage
-    from geocore.report.serving import PageServer, is_loopback
+    from geocore.report.live_server import PageServer
+    from geocore.report.serving import is_loopback
     from geocore.report.watched import watched
     from geocore.report.words import plain
 

@@ -1,8 +1,8 @@
-"""A live page on 127.0.0.1, and nothing else.
+"""Pages on 127.0.0.1: who may ask, and how an answer goes out.
 
-``http.server`` of the standard library does it: two addresses and a handful of readers need no
-framework, and the core depends on none. No file is ever opened by what a request asks for: there
-is one page, in memory, and one stream of its versions. So no path leads out of a folder.
+``http.server`` of the standard library does it: a few addresses and a handful of readers need no
+framework, and the core depends on none. What there is to ask for is said by ``PageServer``
+(``geocore.report.live_server``) and ``FolderServer`` (``geocore.report.folder_server``).
 """
 
 from __future__ import annotations
@@ -13,22 +13,18 @@ import re
 import socket
 import socketserver
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from abc import ABC, abstractmethod
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 from geocore.errors import UserError
-from geocore.report.live_page import EVENTS, LivePage
 
-__all__ = ["LOOPBACK", "PageServer", "is_loopback"]
+__all__ = ["LOOPBACK", "Exchange", "LocalServer", "is_loopback"]
 
 LOOPBACK = "127.0.0.1"
 
-_HEARTBEAT = 15.0  # seconds between signs of life on a stream: so a reader that left is noticed
 _PATIENCE = 30.0  # seconds that a reader may keep an answer waiting
-_STREAMS = 64  # readers of the stream at once
 _HEADERS = (
     ("Cache-Control", "no-store"),
     ("Connection", "close"),
@@ -39,12 +35,12 @@ _HEADERS = (
 )
 
 
-class PageServer:
-    """Listens at ``host:port`` for readers of a ``LivePage``, in a ``with`` block; port 0: any.
+class LocalServer(ABC):
+    """Listens at ``host:port``, in a ``with`` block; port 0: any that is free.
 
     It answers GET and HEAD alone, and those alone that ask it by its own name: where a foreign
     name was made to point here (DNS rebinding) the answer is 403, so that no page from elsewhere
-    reads this one. Raises ``UserError`` in one line if it cannot listen there.
+    reads what is here. Raises ``UserError`` in one line if it cannot listen there.
     """
 
     def __init__(self, host: str = LOOPBACK, port: int = 0) -> None:
@@ -52,10 +48,8 @@ class PageServer:
             raise UserError(f"--port is {port}; expected 0 to 65535, 0 for any that is free")
         if not host:  # which would mean all addresses of this machine
             raise UserError(f"--host is empty; expected an address, as {LOOPBACK}")
-        self.page: LivePage  # from `serve` on, before which nothing is answered
         self._host = host
-        self._streams = threading.BoundedSemaphore(_STREAMS)
-        handler = type("Handler", (_Handler,), {"site": self})
+        handler = type("Handler", (Exchange,), {"site": self})
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         kind = type("Server", (_Server,), {"address_family": family})
         try:
@@ -64,20 +58,23 @@ class PageServer:
             raise _refusal(host, port, error) from None
         self.port: int = self._server.server_port
 
+    @abstractmethod
+    def answer(self, path: str, exchange: Exchange) -> None:
+        """Answer who asks for ``path``, which is without its query; in a thread of its own."""
+
     @property
     def url(self) -> str:
         """Where a browser finds it."""
         host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self._host, self._host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
-    def serve(self, page: LivePage) -> None:
-        """Show the page until ``close`` is called or Ctrl-C is pressed; it is watched meanwhile."""
-        self.page = page
-        with page.watching(), suppress(KeyboardInterrupt):
+    def run(self) -> None:
+        """Answer until ``close`` is called or Ctrl-C is pressed."""
+        with suppress(KeyboardInterrupt):
             self._server.serve_forever(poll_interval=0.2)
 
     def close(self) -> None:
-        """End ``serve``, from another thread."""
+        """End ``run``, from another thread."""
         self._server.shutdown()
 
     def __enter__(self) -> Self:
@@ -106,16 +103,6 @@ class PageServer:
         except ValueError:
             return beyond and bare == socket.gethostname().lower()
 
-    @contextmanager
-    def stream(self) -> Iterator[bool]:
-        """A place among the readers of the stream; False if all are taken."""
-        taken = self._streams.acquire(blocking=False)
-        try:
-            yield taken
-        finally:
-            if taken:
-                self._streams.release()
-
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches what listens at ``host``."""
@@ -140,59 +127,47 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    site: PageServer
+class Exchange(BaseHTTPRequestHandler):
+    """One request and its answer; of a HEAD the body is left out."""
+
+    site: LocalServer
     server_version = "geocore"
     sys_version = ""
     timeout = _PATIENCE
 
     def do_GET(self) -> None:
-        """The page, or the stream of its versions."""
+        """What the site answers to who asks it by its own name."""
         hosts = self.headers.get_all("Host") or []
-        path = self.path.split("?", 1)[0]
         if len(hosts) != 1 or not self.site.is_own(hosts[0].strip()):
-            self._refuse(403, "asked by another name than this server's own")
-        elif path == "/":
-            _, page = self.site.page.current
-            self._begin(200, "text/html; charset=utf-8", len(page))
-            self._write(page)
-        elif path == EVENTS:
-            self._tell()
+            self.refuse(403, "asked by another name than this server's own")
         else:
-            self._refuse(404, "there is one page here, at /")
+            self.site.answer(self.path.split("?", 1)[0], self)
 
     def do_HEAD(self) -> None:
-        """The same; ``_write`` leaves the body out."""
+        """The same; ``write`` leaves the body out."""
         self.do_GET()
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """A line of our own where the standard library repeats what was asked."""
         with suppress(OSError):
-            self._refuse(405 if code == 501 else code, "expected GET or HEAD of /")
+            self.refuse(405 if code == 501 else code, "expected GET or HEAD of /")
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: the terminal is for what happens to the runs."""
 
-    def _tell(self) -> None:
-        """Each version as it comes, until the reader leaves or the server ends."""
-        with self.site.stream() as taken:
-            if not taken:
-                self._refuse(503, "too many readers")
-                return
-            self._begin(200, "text/event-stream; charset=utf-8", None)
-            version, _ = self.site.page.current
-            told: str | None = version
-            while self.command != "HEAD" and not self.site.page.ended:
-                self._write(f"data: {told}\n\n".encode("ascii") if told else b": still here\n\n")
-                version = told or version
-                told = self.site.page.newer(version, _HEARTBEAT)
+    def page(self, content: bytes) -> None:
+        """A page of HTML, whole."""
+        self.begin(200, "text/html; charset=utf-8", len(content))
+        self.write(content)
 
-    def _refuse(self, status: int, words: str) -> None:
+    def refuse(self, status: int, words: str) -> None:
+        """A line of ASCII that says why there is no page."""
         told = f"{status}: {words}\n".encode("ascii")
-        self._begin(status, "text/plain; charset=utf-8", len(told))
-        self._write(told)
+        self.begin(status, "text/plain; charset=utf-8", len(told))
+        self.write(told)
 
-    def _begin(self, status: int, kind: str, length: int | None) -> None:
+    def begin(self, status: int, kind: str, length: int | None) -> None:
+        """The head of an answer; the connection ends with it."""
         self.send_response(status)
         self.send_header("Content-Type", kind)
         if length is not None:
@@ -204,7 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.close_connection = True
 
-    def _write(self, content: bytes) -> None:
+    def write(self, content: bytes) -> None:
+        """Some of its body."""
         if self.command != "HEAD":
             self.wfile.write(content)
 

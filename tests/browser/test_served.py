@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from geocore.report.live_page import LivePage
-from geocore.report.serving import PageServer
+from geocore.report.live_server import PageServer
 from tests.browser.conftest import Opener
 from tests.browser.runs import runs, written
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from geocore.report.serving import PageServer
+from geocore.report.live_server import PageServer
 from geocore.runs.atomic import write_json
 from tests.report.scene import METRICS, Project
 

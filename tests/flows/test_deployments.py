@@ -17,14 +17,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 import yaml
 
 from flows.deployments import main
+from flows.keeper import pages_url
+from tests.browser.view import View
 from tests.flows.project import ROOT, Project, copy_project, user_environment
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 MEASURE = """
 import json, pathlib, time, yaml
@@ -90,16 +95,24 @@ def artifacts(project: Project, run: dict[str, Any]) -> dict[str, dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def deployed(server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project with its pipeline run once, by hand, and its deployments on the server."""
-    environment = {**server, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The project with its pipeline run once, by hand, and its deployments on its own server."""
+    environment = {**user_environment(), "PREFECT_WORKER_QUERY_SECONDS": "1"}
     project = short_project(tmp_path_factory.mktemp("deployed") / "a project", environment)
-    done = project.run("flows.repro")
-    assert done.returncode == 0, done.stdout + done.stderr
-    done = project.run("flows.deployments", "deploy", "--create-pool")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[0] == "nightly: cron 0 3 * * * UTC, on work pool local"
-    return project
+    started = project.run("flows.server", "start")
+    assert started.returncode == 0, started.stdout + started.stderr
+    state = project.json(".prefect/server.json")
+    project.environment["PREFECT_API_URL"] = state["url"]
+    try:
+        done = project.run("flows.repro")
+        assert done.returncode == 0, done.stdout + done.stderr
+        done = project.run("flows.deployments", "deploy", "--create-pool")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.splitlines()[0] == "nightly: cron 0 3 * * * UTC, on work pool local"
+        assert done.stdout.splitlines()[-1].endswith(f"last good one: {state['pages']['url']}")
+        yield project
+    finally:
+        project.run("flows.server", "stop")
 
 
 @contextmanager
@@ -199,7 +212,7 @@ def test_a_run_on_demand_is_set_against_the_last_good_one(deployed: Project, wor
     assert f"| evaluate.accuracy\\_min | {0.875} | at least 0.5 | holds |" in card
     assert found["card"]["data"] == card
     page = deployed.root / ".geocore/comparisons" / f"{now['run']}.html"
-    assert f"({page.as_uri()})" in found["comparison"]["data"]
+    assert found["comparison"]["description"] == f"the page lies at {page}"
     text = page.read_text()
     assert before["run"] in text
     assert now["run"] in text
@@ -207,6 +220,48 @@ def test_a_run_on_demand_is_set_against_the_last_good_one(deployed: Project, wor
     compared = deployed.geocore("compare", before["run"], "workspace", "--json")
     assert compared.returncode == 0, compared.stderr
     assert '"evaluate.test.accuracy"' in compared.stdout
+
+
+def test_a_click_in_prefects_own_pages_opens_the_comparison(
+    deployed: Project, worker: Path, browser: Browser
+) -> None:
+    """As a person goes there: the run's artifacts, the one of key comparison, the link in it."""
+    if len(runs(deployed)) < 2:  # alone, without the test before
+        assert deployed.run("flows.deployments", "run", "on-demand").returncode == 0
+    now = runs(deployed)[0]
+    found = artifacts(deployed, now)["comparison"]
+    api, pages = deployed.environment["PREFECT_API_URL"], deployed.json(".prefect/server.json")
+    view = View(browser, offline=False, own="http://127.0.0.1:")
+    try:
+        view.page.goto(f"{api.removesuffix('/api')}/artifacts/artifact/{found['id']}")
+        link = view.page.get_by_role("link", name=f"{now['compared_with']} and {now['run']}")
+        with view.context.expect_page() as opened:
+            link.click(modifiers=["Control"])  # in a tab of its own
+        tab = opened.value
+        tab.wait_for_function("'ready' in document.documentElement.dataset")
+        assert tab.url == f"{pages['pages']['url']}{now['run']}.html"
+        assert now["run"] in tab.get_by_test_id("run-table").inner_text()
+        tab.goto(pages["pages"]["url"])
+        tab.get_by_role("link", name=now["run"]).click()
+        tab.wait_for_url(f"**/{now['run']}.html")
+        beyond = [line for line in view.errors if line.startswith("asked the network")]
+        assert beyond == [], "Prefect's pages need no other server either"
+    finally:
+        view.close()
+
+
+def test_another_server_than_the_projects_own_is_given_no_link(
+    deployed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its readers may sit at another machine, where 127.0.0.1 is theirs."""
+    state = deployed.json(".prefect/server.json")
+    monkeypatch.setenv("PREFECT_API_URL", state["url"])
+    assert pages_url(deployed.root) == state["pages"]["url"]
+    monkeypatch.setenv("GEOCORE_HOME", str(deployed.root / "elsewhere"))
+    assert pages_url(deployed.root) is None, "what is served lies in another folder"
+    monkeypatch.delenv("GEOCORE_HOME")
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    assert pages_url(deployed.root) is None
 
 
 def test_a_regression_past_a_gate_ends_as_failed(deployed: Project, worker: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from flows.server import free_port
 from tests.flows.project import Project, copy_project, user_environment
 
 
@@ -40,6 +42,20 @@ def test_a_bare_repro_brings_one_up_and_leaves_none(alone: Project) -> None:
     assert mine(alone) == []
     assert not (alone.root / ".prefect/server.json").exists()
     assert {run["state"] for run in alone.runs("project")} == {"done"}
+
+
+def test_a_port_is_kept_while_no_other_program_has_it(tmp_path: Path) -> None:
+    kept = tmp_path / "port"
+    first = free_port(kept)
+    assert free_port(kept) == first
+    assert free_port(kept, taken=first) != first
+    kept.write_text(f"{first}\n")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", first))
+        other.listen()
+        second = free_port(kept)
+    assert second != first
+    assert kept.read_text() == f"{second}\n"
 
 
 def test_stop_without_a_server_says_so(alone: Project) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from geocore.errors import UserError
 from geocore.report.live_page import LivePage, fingerprint, with_reload
-from geocore.report.serving import PageServer, is_loopback
+from geocore.report.live_server import PageServer
+from geocore.report.serving import is_loopback
 
 PAGE = "<html><head></head><body>one</body></html>"
 SECRET = "what lies beside"
