@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -73,7 +74,14 @@ def _details(study: Study) -> list[str]:
     lines += [f"changed since: {reason}" for reason in shown]
     if len(study.because) > len(shown):
         lines.append(f"and {len(study.because) - len(shown)} more (geocore papers --json)")
+    if study.plumbing and not study.because:
+        files = f"{len(study.plumbing)} file{'s' * (len(study.plumbing) != 1)}"
+        lines.append(f"since then {files} changed that decide no result: {_first(study.plumbing)}")
     return lines
+
+
+def _first(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]}, ..."
 
 
 def _by(study: Study) -> str:

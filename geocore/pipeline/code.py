@@ -8,7 +8,7 @@ from pathlib import Path
 from geocore.runs.closure import module_digests, named_in_strings
 from geocore.runs.digest import digest_json
 
-__all__ = ["deciding_code"]
+__all__ = ["deciding_code", "is_plumbing"]
 
 # What moves bytes about and validates values, but cannot change a result: a key does not depend
 # on it, so that a better error message does not train a network again. DVC still lists it.
@@ -44,6 +44,14 @@ def deciding_code(modules: Iterable[str], root: Path | None = None) -> str:
     chosen = [name for name in _CATALOGUES if named_in_strings(name, root) & set(modules)]
     digests = module_digests(modules, root, without=chosen)
     return digest_json({name: digests[name] for name in digests if not _is_plumbing(name)})
+
+
+def is_plumbing(path: str) -> bool:
+    """Whether a file or folder of the project is code that decides no result: flows, tasks, and
+    what no key stands for.
+    """
+    module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    return path.partition("/")[0] in ("flows", "tasks") or _is_plumbing(module)
 
 
 def _is_plumbing(module: str) -> bool:

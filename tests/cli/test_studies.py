@@ -125,3 +125,12 @@ def test_causes_of_staleness_are_told_but_not_endlessly() -> None:
     assert told[1] == "changed since: file0 modified"
     assert told[-1] == "and 5 more (geocore papers --json)"
     assert len(told) == 6
+
+
+def test_code_that_decides_nothing_is_counted() -> None:
+    told = _details(study(commit="abc", plumbing=("flows/stage.py",)))
+    assert told[1:] == ["since then 1 file changed that decide no result: flows/stage.py"]
+    told = _details(study(commit="abc", plumbing=("flows/stage.py", "geocore/runs")))
+    assert told[1:] == ["since then 2 files changed that decide no result: flows/stage.py, ..."]
+    told = _details(study(commit="abc", because=("a modified (train)",), plumbing=("b",)))
+    assert told[1:] == ["changed since: a modified (train)"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from geocore.errors import UserError
+from geocore.pipeline.code import is_plumbing
 from geocore.pipeline.dvcfile import DvcStage, locked_stages, read_dvc
 from geocore.pipeline.dvcstatus import dvc_status
 from geocore.pipeline.inputs import study_files
@@ -23,6 +24,7 @@ from geocore.runs.ledger import Ledger
 __all__ = ["Figure", "State", "Study", "survey"]
 
 State = Literal["not built", "begun", "not run", "measured", "stale", "broken"]
+_NAMED = 3  # stages that are named beside a cause
 _GONE = ("deleted", "not in cache")  # of a file that a stage made: it can be made again
 
 
@@ -43,10 +45,11 @@ class Study:
     """A study as it stands.
 
     ``not built``: there is no folder. ``begun``: it names no headline figure yet. ``not run``: no
-    stage has written the figure. ``measured``: by this code, these parameters and this data;
-    ``stale``: by others, ``because`` says which. ``broken``: ``fault`` says why no figure can be
-    told. ``commit`` is the code's as the run ledger has it, with ``+`` where it had been changed;
-    where the ledger does not know the run, ``recorded`` is the commit that brought its dvc.lock.
+    stage has written the figure. ``measured``: by this code, these parameters and this data, but
+    for ``plumbing``, files that have changed since and decide no result; ``stale``: by others,
+    ``because`` says which. ``broken``: ``fault`` says why no figure can be told. ``commit`` is the
+    code's as the run ledger has it, with ``+`` where it had been changed; where the ledger does not
+    know the run, ``recorded`` is the commit that brought its dvc.lock.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Study:
     state: State
     figure: Figure | None = None
     because: tuple[str, ...] = ()
+    plumbing: tuple[str, ...] = ()
     fault: str | None = None
     commit: str | None = None
     recorded: str | None = None
@@ -197,20 +201,27 @@ def _judged(
         raise UserError(
             f"{one.path}: is not what stage {maker} wrote; run dvc repro {where}/dvc.yaml"
         )
-    because = tuple(_reasons(one, changed))
+    since = _changes(one, changed)
+    plumbing = tuple(what for what in since if is_plumbing(what.rpartition(" ")[0]))
+    because = tuple(
+        f"{what} ({_some(names)})" for what, names in since.items() if what not in plumbing
+    )
     commit = _commit(root, one, runs)
     recorded = None if commit else _recorded(root, f"{where}/dvc.lock")
     return replace(
         study,
         state="stale" if because else "measured",
         because=because,
+        plumbing=tuple(what.rpartition(" ")[0] for what in plumbing),
         commit=commit,
         recorded=recorded,
     )
 
 
-def _reasons(one: _Measured, changed: dict[str, list[Any]]) -> Iterator[str]:
-    """What changed since, in the maker and the stages above it; a failed gate below is no cause.
+def _changes(one: _Measured, changed: dict[str, list[Any]]) -> dict[str, list[str]]:
+    """What changed since, ``PATH STATE``, and for which stages: the maker and those above it.
+
+    A failed gate below is no cause.
 
     Data that the study's own stages made and that is gone (a fresh clone has none) changes nothing.
     """
@@ -231,7 +242,12 @@ def _reasons(one: _Measured, changed: dict[str, list[Any]]) -> Iterator[str]:
         file, _, short = name.removeprefix(f"studies/{one.study.name}/").partition("dvc.yaml:")
         for line in lines:
             told.setdefault(line, []).append(f"{file}{short}")
-    yield from (f"{line} ({', '.join(names)})" for line, names in told.items())
+    return told
+
+
+def _some(names: list[str]) -> str:
+    left = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {left} more" if left > 0 else "")
 
 
 def _states(entries: Iterable[Any]) -> dict[str, str]:

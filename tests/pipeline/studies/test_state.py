@@ -141,6 +141,39 @@ def test_code_parameters_data_or_command_make_it_stale(repository: Repository) -
     )
 
 
+def test_code_that_decides_nothing_is_told_beside_the_figure(repository: Repository) -> None:
+    repository.add()
+    moved = {"flows/stage.py": "modified", "geocore/config/load.py": "modified"}
+    moved |= {"geocore/runs": "modified", "geocore/pipeline/stage.py": "new"}
+    repository.changed("train", {"changed deps": moved})
+    study = repository.study()
+    assert (study.state, study.because) == ("measured", ())
+    assert study.plumbing == tuple(moved)
+    for decides in (
+        "geocore/pipeline/stages.py",
+        "geocore/errors_of.py",
+        "data/flows",
+        "flows.csv",
+    ):
+        repository.changed("evaluate", {"changed deps": {decides: "modified"}})
+        study = repository.study()
+        assert (study.state, study.because) == ("stale", (f"{decides} modified (evaluate)",))
+        assert study.plumbing == tuple(moved)
+
+
+def test_of_many_stages_some_are_named(repository: Repository) -> None:
+    folder = repository.add()
+    stages = "".join(
+        f"  s{n}: {{cmd: x, deps: [geocore/train], outs: [studies/mine/o{n}]}}\n" for n in range(5)
+    )
+    deps = ", ".join(f"studies/mine/o{n}" for n in range(5))
+    text = DVC.replace("%s", "mine").replace("deps: [studies/mine/out/weights,", f"deps: [{deps},")
+    write_text(folder / "dvc.yaml", text + stages)
+    for n in range(5):
+        repository.changed(f"s{n}", {"changed deps": {"geocore/train": "modified"}})
+    assert repository.study().because == ("geocore/train modified (s0, s1, s2 and 2 more)",)
+
+
 def test_a_gate_that_failed_or_a_fresh_clone_makes_nothing_stale(repository: Repository) -> None:
     repository.add()
     repository.changed("gate", {"changed deps": {"studies/mine/out/metrics.json": "new"}})
