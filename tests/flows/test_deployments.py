@@ -509,9 +509,10 @@ def test_a_server_that_dies_in_the_middle_of_a_run_and_comes_back(
 
 
 @pytest.mark.slow
-def test_the_schedule_itself_starts_a_run(deployed: Project, worker: Path) -> None:
+def test_the_schedule_itself_starts_a_run(deployed: Project, tmp_path: Path) -> None:
+    """With a worker of its own: the one of the tests before was killed by one of them."""
     deployed.set(toy__accuracy=0.6875, toy__seconds=0)
-    path = deployed.root / "prefect.yaml"
+    path, log = deployed.root / "prefect.yaml", tmp_path / "log"
     text = path.read_text()
     before = {run["run"] for run in runs(deployed)}
     try:
@@ -519,9 +520,12 @@ def test_the_schedule_itself_starts_a_run(deployed: Project, worker: Path) -> No
         done = deployed.run("flows.deployments", "deploy", "nightly")
         assert done.returncode == 0, done.stdout + done.stderr
         deadline = time.monotonic() + 200
-        while not (new := [r for r in runs(deployed) if r["run"] not in before and r.get("ended")]):
-            assert time.monotonic() < deadline, worker.read_text()
-            time.sleep(1)
+        with running_worker(deployed, log):
+            while not (
+                new := [r for r in runs(deployed) if r["run"] not in before and r.get("ended")]
+            ):
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(1)
     finally:
         path.write_text(text)
         deployed.run("flows.deployments", "deploy", "nightly")
