@@ -12,15 +12,14 @@ from geocore.config.section import Section, Seed, rule
 __all__ = ["AlignmentParams"]
 
 Epochs = Annotated[
-    tuple[int, ...],
+    tuple[Annotated[int, Field(ge=0, le=100_000)], ...],
     *rule(
         lambda epochs: (
             len(epochs) >= 2
             and epochs[0] == 0
-            and epochs[-1] <= 100_000
             and all(first < second for first, second in pairwise(epochs))
         ),
-        "a list of growing integers from 0 to 100000, 0 the first",
+        "a list of growing integers from 0 to 100000, at least two, the first of them 0",
     ),
 ]
 

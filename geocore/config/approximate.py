@@ -21,17 +21,17 @@ __all__ = [
 Family = Literal["none", "dropout", "dropconnect", "nonparametric"]
 Positive = Annotated[int, Field(ge=1, le=4096)]
 Chances = Annotated[
-    tuple[float, ...],
+    tuple[Annotated[float, Field(gt=0, lt=1)], ...],
     *rule(
-        lambda p: len(p) > 0 and len(set(p)) == len(p) and all(0 < one < 1 for one in p),
-        "a list of different numbers above 0 and below 1",
+        lambda p: len(p) > 0 and len(set(p)) == len(p),
+        "a list of different numbers above 0 and below 1, at least one",
     ),
 ]
 Families = Annotated[
     tuple[Family, ...],
     *rule(
         lambda names: len(names) > 0 and len(set(names)) == len(names),
-        f"a list of different ones of {', '.join(get_args(Family))}",
+        f"a list of one or more of {', '.join(get_args(Family))}, each once",
     ),
 ]
 Hidden = Annotated[
@@ -47,7 +47,7 @@ Three = Annotated[
     *rule(lambda widths: len(widths) == 3, "a list of three integers from 1 to 4096"),
 ]
 Depth = Annotated[
-    int, *rule(lambda n: 8 <= n <= 110 and n % 6 == 2, "8, 14, 20, ... at most 110: 6 n + 2")
+    int, *rule(lambda n: 8 <= n <= 110 and n % 6 == 2, "one of 8, 14, 20, ..., 110: 6 n + 2")
 ]
 
 

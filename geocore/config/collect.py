@@ -11,16 +11,16 @@ from geocore.config.section import Section, rule
 __all__ = ["CollectParams"]
 
 Figures = Annotated[
-    tuple[str, ...],
+    tuple[Annotated[str, *rule(bool, "a key of metrics.json, as test.accuracy")], ...],
     *rule(
-        lambda names: names and len(set(names)) == len(names) and all(names),
-        "a list of different keys of metrics.json, as test.accuracy",
+        lambda names: names and len(set(names)) == len(names),
+        "a list of different keys of metrics.json, as test.accuracy, at least one",
     ),
 ]
 Axes = Annotated[
-    tuple[str, ...],
+    tuple[Annotated[str, *rule(bool, "a key of the training's metrics.json, as parameters")], ...],
     *rule(
-        lambda names: len(set(names)) == len(names) and all(names),
+        lambda names: len(set(names)) == len(names),
         "a list of different keys of the training's metrics.json, as parameters; [] for no charts",
     ),
 ]

@@ -16,7 +16,7 @@ Batches = Annotated[
     tuple[Batch, ...],
     *rule(
         lambda sizes: sizes and all(a < b for a, b in pairwise(sizes)),
-        "a list of growing integers from 1 to 65536",
+        "a list of growing integers from 1 to 65536, at least one",
     ),
 ]
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from geocore.config.foreign_json import shown
 from geocore.config.section import Section, Seed, rule
 
 __all__ = ["DENSE_SOURCES", "DataParams", "MergedParams"]
@@ -22,16 +23,16 @@ _CAMERAS = {"scenes": ("null", "pinhole"), "woodscape": ("FV", "RV", "MVL", "MVR
 
 Pixels = Annotated[int, Field(ge=2, le=8192)]
 Counts = Annotated[
-    tuple[int, ...],
+    tuple[Annotated[int, Field(ge=1, le=10**6)], ...],
     *rule(
-        lambda counts: len(counts) == 3 and all(1 <= count <= 10**6 for count in counts),
+        lambda counts: len(counts) == 3,
         "a list of three integers from 1 to 1000000: train, val, test",
     ),
 ]
 Span = Annotated[
-    tuple[int, ...],
+    tuple[Annotated[int, Field(ge=1, le=100)], ...],
     *rule(
-        lambda span: len(span) == 2 and 1 <= span[0] <= span[1] <= 100,
+        lambda span: len(span) == 2 and span[0] <= span[1],
         "a list of two integers from 1 to 100: least, most",
     ),
 ]
@@ -118,16 +119,15 @@ class DataParams(Section):
         for key, applies in self._applies():
             value = getattr(self, key)
             if value is not None and not applies:
-                shown = list(value) if isinstance(value, tuple) else value
                 pinhole = key == "tilt" and self.camera == "pinhole"
                 lens = " through a pinhole" if pinhole else ""
                 raise ValueError(
-                    f"data.{key} is {shown}; expected null for source {self.source}{lens}"
+                    f"data.{key} is {shown(value)}; expected null for source {self.source}{lens}"
                 )
         cameras = _CAMERAS.get(self.source, ())
         if self.camera is not None and self.camera not in cameras:
             raise ValueError(
-                f"data.camera is {self.camera}; expected {' or '.join(cameras)} for source "
+                f"data.camera is {shown(self.camera)}; expected {' or '.join(cameras)} for source "
                 f"{self.source}"
             )
         for key in _NEEDED.get(self.source, ()):
@@ -135,7 +135,7 @@ class DataParams(Section):
                 raise ValueError(f"data.{key} is null; expected a value for source {self.source}")
         if (self.height is None) != (self.width is None):
             raise ValueError(
-                f"data.height is {_shown(self.height)} and data.width {_shown(self.width)}; "
+                f"data.height is {shown(self.height)} and data.width {shown(self.width)}; "
                 "expected both or neither"
             )
         return self
@@ -170,10 +170,7 @@ class MergedParams(DataParams):
     def _of_road_scenes(self) -> MergedParams:
         if not self.dense or self.source == "canvas":
             raise ValueError(
-                f"data.classes is {self.classes}; expected no such key for source {self.source}"
+                f"data.classes is {shown(self.classes)}; expected no such key for source "
+                f"{self.source}"
             )
         return self
-
-
-def _shown(value: Any) -> str:
-    return "null" if value is None else str(value)

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
+from geocore.config.foreign_json import shown
 from geocore.config.section import Section, Seed, rule
 
 __all__ = ["DetectParams"]
@@ -13,16 +14,16 @@ __all__ = ["DetectParams"]
 _DIGIT = 8  # pixels of a digit's side
 
 Counts = Annotated[
-    tuple[int, ...],
+    tuple[Annotated[int, Field(ge=1, le=10**6)], ...],
     *rule(
-        lambda counts: len(counts) == 2 and all(1 <= count <= 10**6 for count in counts),
+        lambda counts: len(counts) == 2,
         "a list of two integers from 1 to 1000000: train, test",
     ),
 ]
 Span = Annotated[
-    tuple[int, ...],
+    tuple[Annotated[int, Field(ge=1, le=100)], ...],
     *rule(
-        lambda span: len(span) == 2 and 1 <= span[0] <= span[1] <= 100,
+        lambda span: len(span) == 2 and span[0] <= span[1],
         "a list of two integers from 1 to 100: least, most",
     ),
 ]
@@ -50,7 +51,7 @@ class DetectParams(Section):
         room = (self.side // _DIGIT) ** 2
         if self.items[1] > room:
             raise ValueError(
-                f"detect.items is {list(self.items)} for canvases of {self.side} pixels; "
+                f"detect.items is {shown(self.items)} for canvases of {self.side} pixels; "
                 f"expected at most {room} digits of {_DIGIT} x {_DIGIT}"
             )
         return self

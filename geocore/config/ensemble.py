@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
+from geocore.config.foreign_json import shown
 from geocore.config.section import Section, Seed
 
 __all__ = ["EnsembleParams"]
@@ -29,7 +30,7 @@ class EnsembleParams(Section):
     def _chunk_is_part_of_it(self) -> EnsembleParams:
         if self.chunk > self.members:
             raise ValueError(
-                f"ensemble.chunk is {self.chunk}; expected an integer from 1 to the "
+                f"ensemble.chunk is {shown(self.chunk)}; expected an integer from 1 to the "
                 f"{self.members} of ensemble.members"
             )
         return self

@@ -23,9 +23,9 @@ class EvaluateParams(Section):
     rotations: int = Field(ge=1, le=1000, description="sampled rotations about z and in SO(3)")
     samples: int = Field(ge=1, description="test samples that the equivariance error is taken on")
     invalid_classes: Annotated[
-        tuple[str, ...],
+        tuple[Annotated[str, *rule(bool, "a class's name")], ...],
         *rule(
-            lambda names: len({*names}) == len(names) and all(names),
+            lambda names: len({*names}) == len(names),
             "a list of different classes' names",
         ),
     ] = Field(description="of segmentation: what `miou_without` leaves out of the mean")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict, Field, model_validator
 
+from geocore.config.foreign_json import shown
 from geocore.config.section import PowerOfTwo, Section, Seed, rule
 
 __all__ = [
@@ -21,21 +22,27 @@ __all__ = [
 ]
 
 
-def _growing(least: int, most: int, count: int = 1) -> Any:
+def _growing(count: int, words: str) -> Any:
     return rule(
         lambda sizes: (
-            len(sizes) >= count
-            and sizes[0] >= least
-            and sizes[-1] <= most
-            and all(first < second for first, second in pairwise(sizes))
+            len(sizes) >= count and all(first < second for first, second in pairwise(sizes))
         ),
-        f"a list of growing integers from {least} to {most}, {count} at least",
+        f"a list of growing integers {words}",
     )
 
 
-Sizes = Annotated[tuple[int, ...], *_growing(2, 100_000)]
-Widths = Annotated[tuple[int, ...], *_growing(1, 65536, 2)]
-Steps = Annotated[tuple[int, ...], *_growing(0, 1_000_000, 2)]
+Sizes = Annotated[
+    tuple[Annotated[int, Field(ge=2, le=100_000)], ...],
+    *_growing(1, "from 2 to 100000, at least one"),
+]
+Widths = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=65536)], ...],
+    *_growing(2, "from 1 to 65536, at least two"),
+]
+Steps = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=1_000_000)], ...],
+    *_growing(2, "from 0 to 1000000, at least two"),
+]
 Side = Annotated[int, Field(ge=4, le=64)]
 
 
@@ -106,12 +113,14 @@ class AccuracyLimit(CurveLimit):
     def _source(self) -> AccuracyLimit:
         if (self.source == "image_folder") != (self.path is not None):
             expected = "the folder of image_folder" if self.path is None else "null"
-            found = "null" if self.path is None else self.path
             raise ValueError(
-                f"limit.path is {found}; expected {expected} for limit.source {self.source}"
+                f"limit.path is {shown(self.path)}; expected {expected} with limit.source "
+                f"{self.source}"
             )
         if self.source == "generated" and self.image_size is None:
-            raise ValueError("limit.image_size is null; expected a size for generated")
+            raise ValueError(
+                "limit.image_size is null; expected pixels with limit.source generated"
+            )
         return self
 
 
@@ -165,9 +174,11 @@ class TheoremLimit(_Common):
     @model_validator(mode="after")
     def _source(self) -> TheoremLimit:
         if (self.source == "ising") != (self.side is not None):
-            found = "null" if self.side is None else str(self.side)
-            expected = "a number for ising" if self.side is None else "null for digits"
-            raise ValueError(f"limit.side is {found}; expected {expected}")
+            expected = "a number" if self.side is None else "null"
+            raise ValueError(
+                f"limit.side is {shown(self.side)}; expected {expected} with limit.source "
+                f"{self.source}"
+            )
         return self
 
 

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from geocore.config.section import Section
+from geocore.config.foreign_json import Place, as_json, as_key, shown
+from geocore.config.section import Section, about, expected
 from geocore.errors import UserError
 
 __all__ = ["leaves", "parse_yaml", "read_sections", "read_yaml", "tracked_leaves", "validate"]
 
-_LONGEST = 80  # characters of a found value that a line repeats
+_LONGEST = 40  # characters of a key that a line repeats
+_LONGEST_WORDS = 200  # characters of known keys, or of the parser's own words
+_MOST_LINES = 10  # about entries of one key
 _MOST_VALUES = 10**6  # of a file, each alias as what it stands for
 _SHALLOW = 1000  # levels of nesting that libyaml certainly stands
+_TAGS = "tag:yaml.org,2002:"
+_READ_AS = {"int": "an integer", "float": "a number", "timestamp": "a date"}
+# What PyYAML meets in a value that its tag does not allow: !!int x, !!timestamp x.
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class _Loader(yaml.SafeLoader):
@@ -33,12 +41,20 @@ class _Loader(yaml.SafeLoader):
                 problem = "a list or mapping stands as a key"
                 raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} stands twice", key_node.start_mark
-                )
+                problem = f"key '{_cut(key)}' stands twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             seen.add(key)
         mapping: dict[Any, Any] = yaml.SafeLoader.construct_mapping(self, node, deep)
         return mapping
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Says which value it is that does not go into the type of its tag: ``!!int x``."""
+        try:
+            return super().construct_object(node, deep)
+        except _UNREADABLE:
+            tag = node.tag.removeprefix(_TAGS)
+            problem = f"{shown(node.value)} cannot be read as {_READ_AS.get(tag, f'!!{tag}')}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
     def construct_integer(self, node: yaml.ScalarNode) -> int:
         """0b, 0o and 0x say the base; a leading zero does not."""
@@ -59,10 +75,8 @@ for _kind, _pattern, _first in (
     ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("merge", "<<", "<"),
 ):
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_kind}", re.compile(f"^({_pattern})$"), list(_first)
-    )
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_integer)
+    _Loader.add_implicit_resolver(f"{_TAGS}{_kind}", re.compile(f"^({_pattern})$"), list(_first))
+_Loader.add_constructor(f"{_TAGS}int", _Loader.construct_integer)
 
 
 class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -97,17 +111,12 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
+        problem = problem if len(problem) <= _LONGEST_WORDS else f"{problem[:_LONGEST_WORDS]}..."
         raise UserError(f"{where}{line}: {problem}; expected valid YAML") from None
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # What PyYAML meets in a value that its tag does not allow: !!int x, !!timestamp x.
-        reason = " ".join(str(error).split())[:_LONGEST]
-        raise UserError(f"{where}: a value is not as its tag says ({reason})") from None
+    except _UNREADABLE:
+        raise UserError(f"{where}: holds what cannot be read; expected valid YAML") from None
     if not isinstance(value, dict):
-        found = (
-            "is empty"
-            if value is None
-            else f"holds the {type(value).__name__} {value!r}"[:_LONGEST]
-        )
+        found = "is empty" if value is None else f"holds {shown(value)}"
         raise UserError(f"{where}: {found}; expected a mapping of keys")
     return value
 
@@ -122,7 +131,7 @@ def _parsed(text: str) -> Any:
     if longest + text.count("[") + text.count("{") < _SHALLOW:
         try:
             return yaml.load(text, Loader=_FastLoader)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, *_UNREADABLE):
             pass  # the other parser words a fault better
     return yaml.load(text, Loader=_Loader)
 
@@ -168,32 +177,28 @@ def read_sections(
     where = where or path.name
     if known is not None:
         names = sorted(known)
-        unknown = [_unknown(where, str(key), str(key), names) for key in raw if key not in names]
+        unknown = [_unknown(_cut(key), str(key), names) for key in raw if key not in names]
         if unknown:
-            raise UserError(*unknown)
+            raise UserError(*(f"{where}: {line}" for line in unknown))
     return {kind.title: validate(raw.get(kind.title), kind, where) for kind in kinds}
 
 
 def validate(raw: Any, kind: type[Section], where: str) -> Section:
     """``raw`` as a section; each fault is a line that names key, value and what is allowed."""
     if not isinstance(raw, Mapping):
-        found = "missing" if raw is None else repr(raw)
+        found = "missing" if raw is None else shown(raw)
         raise UserError(f"{where}: {kind.title} is {found}; expected a mapping of keys")
     kind = kind.of(raw)
+    plain, odd = as_json(raw)
+    details: list[Any] = []
     try:
-        _refuse_non_finite(raw, kind.title, where)
-        return kind.read(raw)
+        section = kind.read(plain)
+        if not odd:
+            return section
     except ValidationError as error:
-        schema = kind.model_json_schema()
-        lines: dict[str, str] = {}  # the first fault of a key; the rest follow from it
-        for detail in error.errors():
-            lines.setdefault(str(detail["loc"][:1]), _line(where, kind, schema, detail))
-        raise UserError(*lines.values()) from None
-    except (TypeError, ValueError, RecursionError):  # sets, bytes, and what contains itself
-        raise UserError(
-            f"{where}: {kind.title} holds what JSON does not; expected numbers, strings, "
-            "true, false, null, or lists of these"
-        ) from None
+        details = error.errors(include_url=False)
+    lines = _faults(kind, raw, odd, details)
+    raise UserError(*(f"{where}: {line}" for line in _few(kind.title, lines)))
 
 
 def leaves(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -210,70 +215,110 @@ def leaves(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def tracked_leaves(kind: type[Section]) -> list[str]:
     """The keys of a section that DVC tracks, as ``section.key``."""
-    properties = kind.model_json_schema()["properties"]
+    properties = _schema(kind)["properties"]
     return [
         f"{kind.title}.{key}" for key, about in properties.items() if about.get("tracked", True)
     ]
 
 
-def _refuse_non_finite(raw: Any, name: str, where: str) -> None:
-    if isinstance(raw, Mapping):
-        for key, value in raw.items():
-            _refuse_non_finite(value, f"{name}.{key}", where)
-    elif isinstance(raw, float) and (raw != raw or raw in (float("inf"), float("-inf"))):
-        raise UserError(f"{where}: {name} is {raw}; expected a finite number")
+@cache
+def _schema(kind: type[Section]) -> dict[str, Any]:
+    """What the section's class takes, as JSON has it; nobody changes it."""
+    return kind.model_json_schema()
 
 
-def _line(where: str, kind: type[Section], schema: dict[str, Any], detail: Any) -> str:
-    path = [str(step) for step in detail["loc"]]
-    if detail["type"] == "value_error" and not path:  # a rule over several keys names them itself
-        return f"{where}: {detail['ctx']['error']}"
-    # pydantic appends the member of a union to the path; the key alone is what the user wrote.
-    key = path[0] if path else ""
-    name = f"{kind.title}.{key}" if key else kind.title
+def _faults(
+    kind: type[Section], raw: Mapping[Any, Any], odd: Mapping[Place, str], details: list[Any]
+) -> dict[Place, str]:
+    """A line for each fault, by its place: what pydantic found, and what JSON has not."""
+    schema = _schema(kind)
+    lines: dict[Place, str] = {}
+    lengths: set[Place] = set()
+    for detail in details:
+        place, is_length = _place(detail, raw)
+        of_a_null = any(place[:n] in odd for n in range(len(place) + 1)) or (odd and not place)
+        if of_a_null and detail["type"] != "extra_forbidden":
+            continue  # that of the copy, which nobody wrote
+        lines.setdefault(place, _line(kind, schema, raw, place, detail))
+        lengths |= {place} if is_length else set()
+    # Where one kind of a union reads on, those that stop before it have nothing to say.
+    passed = {place[:n] for place in lines for n in range(len(place))} - lengths
+    lines = {place: line for place, line in lines.items() if place not in passed}
+    for place, found in odd.items():
+        if not any(place[:n] in lines for n in range(len(place) + 1)):
+            wanted = expected(schema, place)
+            if found in ("nan", "inf", "-inf"):
+                wanted = wanted.replace("a number", "a finite number", 1)
+            lines[place] = f"{_name(kind.title, place)} is {found}; expected {wanted}"
+    return lines
+
+
+def _few(title: str, lines: Mapping[Place, str]) -> Iterator[str]:
+    """The lines; of those about very many entries of one key the first, and how many there are."""
+    counts: Counter[Place] = Counter()
+    for place, line in lines.items():
+        counts[place[:1]] += 1
+        if counts[place[:1]] <= _MOST_LINES:
+            yield line
+    for place, count in counts.items():
+        if count > _MOST_LINES:
+            yield f"{_name(title, place)} has {count - _MOST_LINES} more such faults; expected none"
+
+
+def _place(detail: Any, raw: Any) -> tuple[Place, bool]:
+    """Where in ``raw`` a fault is, and whether it is the length of the list there.
+
+    pydantic's own place also names the kinds of a union, and what a list is too short for.
+    """
+    place: Place = ()
+    *_, last = detail["loc"] or ("",)
+    for step in detail["loc"]:
+        if isinstance(raw, Mapping) and isinstance(step, str):
+            entries = {as_key(key): entry for key, entry in raw.items()}
+            if step in entries or (detail["type"] == "missing" and step == last):
+                place, raw = (*place, step), entries.get(step)
+        elif isinstance(raw, list | tuple) and isinstance(step, int):
+            if step >= len(raw):
+                return place, True
+            place, raw = (*place, step), raw[step]
+    # A list is short for pydantic too where entries of it are wrong.
+    is_length = detail["type"] in ("too_short", "too_long")
+    return place, is_length and detail["ctx"]["actual_length"] == len(raw)
+
+
+def _line(
+    kind: type[Section], schema: Mapping[str, Any], raw: Any, place: Place, detail: Any
+) -> str:
+    name, above = _name(kind.title, place), place[:-1]
+    if detail["type"] == "value_error" and any("properties" in one for one in about(schema, place)):
+        return str(detail["ctx"]["error"])  # a rule over several keys names them itself
     if detail["type"] == "extra_forbidden":
-        return _unknown(where, name, key, list(schema["properties"]), f"{kind.title}.")
-    about = schema["properties"].get(key, {})
-    expected = _expected(about)
-    if detail["type"] == "missing":
-        return f"{where}: {name} is missing; expected {expected}"
-    found = json.dumps(detail["input"], ensure_ascii=False)
-    found = found if len(found) <= _LONGEST else f"{found[:_LONGEST]}..."
-    if len(path) > 1 and path[1].isdigit():
-        name = f"{name}[{path[1]}]"
-        expected = _expected(about.get("items", about))
-    return f"{where}: {name} is {found}; expected {expected}"
+        known = [key for one in about(schema, above) for key in one.get("properties", ())]
+        return _unknown(name, str(place[-1]), known, f"{_name(kind.title, above)}.")
+    found = raw
+    for step in place:
+        found = found.get(step, ...) if isinstance(found, Mapping) else found[step]
+    found = "missing" if found is ... else shown(found)
+    return f"{name} is {found}; expected {expected(schema, place)}"
 
 
-def _unknown(where: str, name: str, key: str, known: list[str], prefix: str = "") -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {prefix}{near[0]}?" if near else f"expected one of {', '.join(known)}"
-    return f"{where}: {name} is an unknown key; {hint}"
+def _name(title: str, place: Iterable[str | int]) -> str:
+    """A place as the user finds it: ``synthesize.layer_bits[0][1]``."""
+    return title + "".join(f"[{n}]" if isinstance(n, int) else f".{_cut(n)}" for n in place)
 
 
-def _expected(about: Mapping[str, Any]) -> str:
-    """A JSON schema in words: ``a number above 0 and at most 10``."""
-    if "expected" in about:
-        return str(about["expected"])
-    if "anyOf" in about:
-        return " or ".join(_expected(option) for option in about["anyOf"])
-    if "enum" in about:
-        return "one of " + ", ".join(str(option) for option in about["enum"])
-    if "const" in about:
-        return f"{about['const']}"
-    kind = about.get("type")
-    if kind == "null":
-        return "null"
-    if kind == "array":
-        return "a list, each " + _expected(about.get("items", {}))
-    words = {"integer": "an integer", "number": "a number", "string": "a string"}
-    words["boolean"] = "true or false"
-    bounds = []
-    for key, phrase in (
-        ("minimum", "at least"), ("exclusiveMinimum", "above"),
-        ("maximum", "at most"), ("exclusiveMaximum", "below"),
-    ):  # fmt: skip
-        if key in about:
-            bound = about[key]
-            bounds.append(f"{phrase} {int(bound) if bound == int(bound) else bound}")
-    return " ".join([words.get(str(kind), "another value"), " and ".join(bounds)]).strip()
+def _cut(key: Any) -> str:
+    if not isinstance(key, str):
+        return shown(key)
+    return shown(key[:_LONGEST], 10 * _LONGEST)[1:-1] + ("..." if len(key) > _LONGEST else "")
+
+
+def _unknown(name: str, key: str, known: list[str], prefix: str = "") -> str:
+    near = difflib.get_close_matches(key[:_LONGEST], known, n=1)
+    if near:
+        return f"{name} is an unknown key; did you mean {prefix}{near[0]}?"
+    count = len(known)
+    while len(", ".join(known[:count])) > _LONGEST_WORDS:
+        count -= 1
+    more = f" and {len(known) - count} more" if count < len(known) else ""
+    return f"{name} is an unknown key; expected one of {', '.join(known[:count])}{more}"

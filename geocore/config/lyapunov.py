@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -15,18 +15,13 @@ __all__ = ["CircleLyapunov", "CommonLyapunov", "ImagesLyapunov", "LyapunovParams
 
 def _growing(most: int) -> Any:
     return rule(
-        lambda sizes: (
-            bool(sizes)
-            and sizes[0] >= 1
-            and sizes[-1] <= most
-            and all(first < second for first, second in pairwise(sizes))
-        ),
-        f"a list of growing integers from 1 to {most}",
+        lambda sizes: sizes and all(first < second for first, second in pairwise(sizes)),
+        f"a list of growing integers from 1 to {most}, at least one",
     )
 
 
-Depths = Annotated[tuple[int, ...], *_growing(256)]
-Widths = Annotated[tuple[int, ...], *_growing(65536)]
+Depths = Annotated[tuple[Annotated[int, Field(ge=1, le=256)], ...], *_growing(256)]
+Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=65536)], ...], *_growing(65536)]
 
 
 class LyapunovParams(Section):
@@ -44,8 +39,10 @@ class LyapunovParams(Section):
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> type[Section]:
         """The class of the task that ``raw`` names."""
-        kinds: dict[Any, type[Section]] = {"circle": CircleLyapunov, "images": ImagesLyapunov}
-        return kinds.get(raw.get("task"), cls)
+        for kind in (CircleLyapunov, ImagesLyapunov):
+            if raw.get("task") in get_args(kind.model_fields["task"].annotation):
+                return kind
+        return cls
 
 
 class CommonLyapunov(LyapunovParams):

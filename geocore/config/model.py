@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict, Field, model_validator
 
+from geocore.config.foreign_json import shown
 from geocore.config.section import Section, rule
 
 __all__ = [
@@ -73,7 +74,7 @@ class _Windowed(ModelParams):
     def _heads_divide_channels(self) -> _Windowed:
         if len(self.heads) != len(self.depths):
             raise ValueError(
-                f"model.heads is {list(self.heads)}; expected one entry for each of the "
+                f"model.heads is {shown(self.heads)}; expected one entry for each of the "
                 f"{len(self.depths)} stages of model.depths"
             )
         for stage, heads in enumerate(self.heads):
@@ -125,8 +126,8 @@ class SwinParams(_Windowed):
             ):
                 if value not in known:
                     raise ValueError(
-                        f"model.{key} is {value}; expected {known[0]} or {known[1]} with swin, "
-                        "whose images are planar"
+                        f"model.{key} is {shown(value)}; expected {known[0]} or {known[1]} with "
+                        "swin, whose images are planar"
                     )
         return self
 
@@ -160,7 +161,10 @@ class S2cnnParams(ModelParams):
     )
     points: Annotated[
         tuple[Positive, ...],
-        *rule(lambda points: len(points) == 3, "a list of three integers: alphas, betas, gammas"),
+        *rule(
+            lambda points: len(points) == 3,
+            "a list of three integers from 1 to 4096: alphas, betas, gammas",
+        ),
     ] = Field(description="of a kernel near the identity")
     reach: float = Field(
         gt=0, le=1000, description="a kernel reaches reach pi / bandlimit from the identity"
@@ -178,7 +182,7 @@ class S2cnnParams(ModelParams):
             found = getattr(self, key)
             if found is not None and len(found) != len(self.features):
                 raise ValueError(
-                    f"model.{key} is {list(found)}; expected one entry for each of the "
+                    f"model.{key} is {shown(found)}; expected one entry for each of the "
                     f"{len(self.features)} layers of model.features"
                 )
         return self
@@ -189,14 +193,15 @@ class S2cnnParams(ModelParams):
             return self
         if self.activation == "tensor_product":
             raise ValueError(
-                "model.activation is tensor_product; expected relu, gelu or silu with model.orders"
+                'model.activation is "tensor_product"; expected relu, gelu or silu with '
+                "model.orders"
             )
         if self.recompute:
             raise ValueError("model.recompute is true; expected false with model.orders")
         bands = self.bandlimits
         if any(later > earlier for earlier, later in pairwise(bands)):
             raise ValueError(
-                f"model.bandlimits is {list(bands)}; expected none above the one before it with "
+                f"model.bandlimits is {shown(bands)}; expected none above the one before it with "
                 "model.orders"
             )
         for layer, (order, most) in enumerate(
@@ -226,7 +231,7 @@ class CnnParams(ModelParams):
             found = getattr(self, key)
             if len(found) != len(self.features):
                 raise ValueError(
-                    f"model.{key} is {list(found)}; expected one entry for each of the "
+                    f"model.{key} is {shown(found)}; expected one entry for each of the "
                     f"{len(self.features)} convolutions of model.features"
                 )
         return self

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict, Field, model_validator
 
+from geocore.config.foreign_json import shown
 from geocore.config.section import PowerOfTwo, Section, Seed, rule
 
 __all__ = [
@@ -21,15 +22,14 @@ __all__ = [
 ]
 
 Times = Annotated[
-    tuple[int, ...],
+    tuple[Annotated[int, Field(ge=0, le=1_000_000)], ...],
     *rule(
         lambda times: (
             len(times) >= 2
             and times[0] == 0
-            and times[-1] <= 1_000_000
             and all(first < second for first, second in pairwise(times))
         ),
-        "a list of growing integers from 0 to 1000000, 0 the first",
+        "a list of growing integers from 0 to 1000000, at least two, the first of them 0",
     ),
 ]
 Turns = Literal[4, 8, 16]
@@ -145,11 +145,15 @@ class TextureOrbits(_ImageOrbits):
     def _source(self) -> TextureOrbits:
         generated = self.source == "generated"
         if generated != (self.path is None):
-            expected = "null for generated" if generated else "the folder of image_folder"
-            found = "null" if self.path is None else self.path
-            raise ValueError(f"orbits.path is {found}; expected {expected}")
+            expected = "null" if generated else "the folder of image_folder"
+            raise ValueError(
+                f"orbits.path is {shown(self.path)}; expected {expected} with orbits.source "
+                f"{self.source}"
+            )
         if self.image_size is None and generated:
-            raise ValueError("orbits.image_size is null; expected a size for generated")
+            raise ValueError(
+                "orbits.image_size is null; expected pixels with orbits.source generated"
+            )
         return self
 
 

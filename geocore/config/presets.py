@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from geocore.config.foreign_json import shown
 from geocore.config.load import leaves, read_yaml
 from geocore.errors import UserError
 
@@ -38,7 +39,7 @@ def overrides(root: Path, preset: str, study: str = "") -> list[str]:
     for folder, sections in presets[preset].items():
         if not isinstance(sections, dict):
             where = f"{study}/presets.yaml: {preset}.{folder}"
-            raise UserError(f"{where} is {sections!r}; expected a mapping of sections")
+            raise UserError(f"{where} is {shown(sections)}; expected a mapping of sections")
         for change in _arguments(f"{folder}:", leaves(sections))[1::2]:
             found += ["-S", checked_override(root, change, study)]
     return found
@@ -68,10 +69,10 @@ def checked_override(root: Path, change: str, study: str = "") -> str:
 
 def _sets(root: Path, study: str) -> dict[str, dict[str, Any]]:
     presets = read_yaml(root / study / "presets.yaml")
-    shown = (Path(study) / "presets.yaml").as_posix()
+    file = (Path(study) / "presets.yaml").as_posix()
     for name, value in presets.items():
         if not isinstance(value, dict):
-            raise UserError(f"{shown}: {name} is {value!r}; expected a mapping of sections")
+            raise UserError(f"{file}: {name} is {shown(value)}; expected a mapping of sections")
     return {str(name): value for name, value in presets.items()}
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from geocore.config.foreign_json import shown
 from geocore.config.section import Section, Seed, rule
 
 __all__ = ["ProjectParams"]
@@ -16,7 +17,7 @@ Views = Annotated[
     tuple[Turned, ...],
     *rule(
         lambda views: len(views) > 0 and len(set(views)) == len(views),
-        "a list of different ones of none, z, so3",
+        "a list of one or more of none, z, so3, each once",
     ),
 ]
 
@@ -59,17 +60,16 @@ class ProjectParams(Section):
     @model_validator(mode="after")
     def _angle_of_the_projection(self) -> ProjectParams:
         if (self.projection == "source") != (self.angle_of_view is None):
-            found = "null" if self.angle_of_view is None else f"{self.angle_of_view:g}"
             expected = "null" if self.projection == "source" else "degrees"
             raise ValueError(
-                f"project.angle_of_view is {found}; "
-                f"expected {expected} with projection {self.projection}"
+                f"project.angle_of_view is {shown(self.angle_of_view)}; expected {expected} with "
+                f"projection {self.projection}"
             )
         if self.angle_of_view is None:
             return self
         if self.projection == "gnomonic" and self.angle_of_view >= 180:
             raise ValueError(
-                f"project.angle_of_view is {self.angle_of_view:g}; "
+                f"project.angle_of_view is {shown(self.angle_of_view)}; "
                 "expected less than 180 degrees for a gnomonic projection"
             )
         return self

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from geocore.config.foreign_json import shown
 from geocore.config.section import PowerOfTwo, Section, rule
 
 __all__ = ["ResampleParams"]
@@ -27,10 +28,10 @@ class ResampleParams(Section):
     ordering: Literal["nested", "ring"] | None
     faces: (
         Annotated[
-            tuple[int, ...],
+            tuple[Annotated[int, Field(ge=0, le=11)], ...],
             *rule(
-                lambda faces: faces and sorted({*faces} & {*range(12)}) == list(faces),
-                "a rising list of base faces from 0 to 11",
+                lambda faces: faces and sorted({*faces}) == list(faces),
+                "a list of growing base faces from 0 to 11, at least one",
             ),
         ]
         | None
@@ -48,10 +49,9 @@ class ResampleParams(Section):
             for key in keys:
                 value = getattr(self, key)
                 if (value is None) == (grid == self.grid):
-                    shown = "null" if value is None else value
-                    shown = list(shown) if isinstance(shown, tuple) else shown
                     expected = "a value" if value is None else "null"
                     raise ValueError(
-                        f"resample.{key} is {shown}; expected {expected} for grid {self.grid}"
+                        f"resample.{key} is {shown(value)}; expected {expected} for grid "
+                        f"{self.grid}"
                     )
         return self

@@ -1,14 +1,31 @@
-"""What every section of ``params.yaml`` has in common."""
+"""What every section of ``params.yaml`` has in common: its class, its rules, the words of both."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-__all__ = ["PowerOfTwo", "Section", "Seed", "rule", "untracked"]
+from geocore.config.foreign_json import shown
+
+__all__ = ["PowerOfTwo", "Section", "Seed", "about", "expected", "rule", "untracked", "worded"]
+
+_KINDS = {
+    "integer": "an integer",
+    "number": "a number",
+    "string": "a string",
+    "boolean": "true or false",
+    "null": "null",
+    "object": "a mapping of keys",
+}
+_BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
 
 
 class Section(BaseModel):
@@ -34,7 +51,7 @@ class Section(BaseModel):
         Raises pydantic's ``ValidationError`` for any others, ``TypeError`` for what is no mapping.
         """
         if not isinstance(value, Mapping):
-            raise TypeError(f"{cls.title} is {value!r}; expected a mapping of keys")
+            raise TypeError(f"{cls.title} is {shown(value)}; expected a mapping of keys")
         # As JSON: lists become tuples, and nothing else is converted.
         found = cls.of(value).model_validate_json(json.dumps(value))
         assert isinstance(found, cls)  # `of` gives the class itself or one below it
@@ -46,15 +63,100 @@ def untracked(**constraints: Any) -> Any:
     return Field(json_schema_extra={"tracked": False}, **constraints)
 
 
-def rule(holds: Callable[[Any], bool], expected: str) -> tuple[AfterValidator, Any]:
-    """A check beyond type and range, and the words that its error ends with."""
+def rule(holds: Callable[[Any], bool], words: str) -> tuple[AfterValidator, Any]:
+    """A check beyond type and range, and the words that its error ends with.
+
+    What must hold of each entry of a list is a bound or a rule of the entry, so that the line about
+    it has its place.
+    """
 
     def check(value: Any) -> Any:
         if not holds(value):
-            raise ValueError(expected)
+            raise ValueError(words)
         return value
 
-    return AfterValidator(check), Field(json_schema_extra={"expected": expected})
+    return AfterValidator(check), worded(words)
+
+
+def worded(words: str) -> Any:
+    """A field whose errors end with these words: for a type whose own say too little."""
+    return Field(json_schema_extra={"expected": words})
+
+
+def about(schema: Mapping[str, Any], place: Iterable[str | int]) -> list[Mapping[str, Any]]:
+    """What a JSON schema says of a place, once for each kind of value that may stand there."""
+    found = _options(schema, schema)
+    for step in place:
+        found = [option for above in found for option in _options(_entry(above, step), schema)]
+    return found
+
+
+def expected(schema: Mapping[str, Any], place: Iterable[str | int]) -> str:
+    """That in words: ``a number above 0 and at most 10``."""
+    return _either(_words(option, schema) for option in about(schema, place))
+
+
+def _options(part: Mapping[str, Any], schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    inner = list(part.get("anyOf", ()))
+    if "$ref" in part:
+        inner.append(schema["$defs"][part["$ref"].rpartition("/")[2]])
+    if not inner:
+        return [part] if part else []
+    said = {"expected": part["expected"]} if "expected" in part else {}
+    return [{**option, **said} for one in inner for option in _options(one, schema)]
+
+
+def _entry(above: Mapping[str, Any], step: str | int) -> Mapping[str, Any]:
+    if isinstance(step, str):
+        found = above.get("properties", {}).get(step) or above.get("additionalProperties")
+    else:
+        first = above.get("prefixItems", [])
+        found = first[step] if step < len(first) else above.get("items")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _words(part: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    if "expected" in part:
+        return str(part["expected"])
+    if "enum" in part:
+        return "one of " + ", ".join(str(option) for option in part["enum"])
+    if "const" in part:
+        return str(part["const"])
+    if part.get("type") == "array":
+        return _list(part, schema)
+    words = "a non-empty string" if part.get("minLength") else _KINDS.get(part.get("type", ""), "")
+    if part.get("required"):
+        words += f", {', '.join(part['required'])} among them"
+    bounds = [f"{how} {_number(part[key])}" for key, how in _BOUNDS.items() if key in part]
+    return f"{words or 'another value'} {' and '.join(bounds)}".strip()
+
+
+def _list(part: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    def entry(one: Mapping[str, Any]) -> str:
+        return _either(_words(option, schema) for option in _options(one, schema))
+
+    if "prefixItems" in part:
+        entries = [entry(one) for one in part["prefixItems"]]
+        return f"a list of {len(entries)}: {'; '.join(entries)}"
+    least, most = part.get("minItems", 0), part.get("maxItems")
+    count = f" of at least {least}" if least else ""
+    count = count if most is None else f" of {least} to {most}"
+    return f"a list{count}, each {entry(part.get('items', {}))}"
+
+
+def _number(bound: float) -> str:
+    return str(int(bound) if bound == int(bound) else bound)
+
+
+def _either(words: Iterable[str]) -> str:
+    options = list(dict.fromkeys(words))
+    # Null comes first where it would read as one of what is listed.
+    if len(options) > 2 or any(" list" in one or ":" in one for one in options):
+        options.sort(key=lambda one: one != "null")
+    if len(options) > 2:
+        return f"{', '.join(options[:-1])}, or {options[-1]}"
+    comma = "," if "null" not in options and any("," in one for one in options) else ""
+    return f"{comma} or ".join(options) or "another value"
 
 
 PowerOfTwo = Annotated[

@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from geocore.config.section import Section, Seed, rule
+from geocore.config.foreign_json import shown
+from geocore.config.section import Section, Seed, rule, worded
 from geocore.config.train import ClassWeights
 
 __all__ = ["MAIN", "SynthesizeParams", "Variant", "Way"]
@@ -22,10 +23,14 @@ Channels = Annotated[
 # Two bits are the least of a symmetric signed grid.
 Bits = Annotated[int, Field(ge=2, le=16)]
 WeightBits = Bits | Literal["binary", "ternary"]
-LayerBits = tuple[tuple[str, WeightBits, Bits], ...]
+OneLayersBits = Annotated[
+    tuple[str, WeightBits, Bits],
+    worded("[layer, bits of its weights, bits of what it gives on], as [dense, 6, 8]"),
+]
+LayerBits = tuple[OneLayersBits, ...]
 ReuseFactor = Annotated[int, Field(ge=1, le=65536)]
 ReuseFactors = Annotated[
-    tuple[tuple[str, ReuseFactor], ...],
+    tuple[Annotated[tuple[str, ReuseFactor], worded("[layer, factor], as [dense, 4]")], ...],
     *rule(
         lambda given: len(dict(given)) == len(given),
         "a list of [layer, factor], each layer once",
@@ -35,7 +40,9 @@ Sparsity = Annotated[float, Field(ge=0, lt=1)]
 Error = Annotated[float, Field(ge=0, le=10)]
 Ways = Annotated[
     tuple[Way, ...],
-    *rule(lambda ways: len(set(ways)) == len(ways), "each of hls4ml and verilog once at most"),
+    *rule(
+        lambda ways: len(set(ways)) == len(ways), "a list of hls4ml and verilog, each once at most"
+    ),
 ]
 Part = Annotated[
     str,
@@ -62,7 +69,7 @@ class Variant(BaseModel):
         str,
         *rule(
             lambda name: re.fullmatch("[a-z][a-z0-9_]{0,31}", name) is not None,
-            "lower-case letters, digits and _, a letter first",
+            "1 to 32 lower-case letters, digits and _, a letter first",
         ),
     ]
     weight_bits: WeightBits | None = None
@@ -84,7 +91,7 @@ Variants = Annotated[
     tuple[Variant, ...],
     *rule(
         lambda given: len({MAIN, *(variant.name for variant in given)}) == len(given) + 1,
-        f"a name of its own for each, none of them {MAIN}",
+        f"a list of variants, each with a name of its own, none of them {MAIN}",
     ),
 ]
 
@@ -158,22 +165,24 @@ class SynthesizeParams(Section):
         if (self.channels is None) != (self.network == "street_cnn"):
             expected = "null" if self.network == "street_cnn" else "a list"
             raise ValueError(
-                f"synthesize.channels is {self.channels}; expected {expected} of {self.network}"
+                f"synthesize.channels is {shown(self.channels)}; expected {expected} with "
+                f"synthesize.network {self.network}"
             )
         if self.network != "enet" and self.class_weights != "none":
             raise ValueError(
-                f"synthesize.class_weights is {self.class_weights}; expected none of {self.network}"
+                f"synthesize.class_weights is {shown(self.class_weights)}; expected none with "
+                f"synthesize.network {self.network}"
             )
         return self
 
     @model_validator(mode="after")
     def _products_are_verilog(self) -> SynthesizeParams:
-        for name, variant in self.chosen().items():
-            if variant.products and variant.ways != ("verilog",):
-                ways = ", ".join(variant.ways or ())
+        for n, variant in enumerate(self.variants):
+            ways = self.ways if variant.ways is None else variant.ways
+            if variant.products and ways != ("verilog",):
                 raise ValueError(
-                    f"synthesize.variants has {name} with multipliers dsp and ways [{ways}]; "
-                    "expected [verilog]: no other way has them"
+                    f'synthesize.variants[{n}].multipliers is "dsp" and its ways are '
+                    f'{shown(ways)}; expected ["verilog"] alone, as no other way has them'
                 )
         return self
 

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from geocore.config.foreign_json import shown
 from geocore.config.section import Section, Seed
 
 __all__ = ["ClassWeights", "TrainParams"]
@@ -48,19 +49,26 @@ class TrainParams(Section):
         of_depth = self.task == "depth"
         if (self.loss == "cross_entropy") == of_depth:
             expected = "l1, l2, huber or gaussian_nll" if of_depth else "cross_entropy"
-            raise ValueError(f"train.loss is {self.loss}; expected {expected} of {self.task}")
+            raise ValueError(
+                f"train.loss is {shown(self.loss)}; expected {expected} with train.task {self.task}"
+            )
         if of_depth and self.depth_scale is None:
-            raise ValueError("train.depth_scale is null; expected linear or log of depth")
+            raise ValueError(
+                "train.depth_scale is null; expected linear or log with train.task depth"
+            )
         if not of_depth and self.depth_scale is not None:
             raise ValueError(
-                f"train.depth_scale is {self.depth_scale}; expected null of {self.task}"
+                f"train.depth_scale is {shown(self.depth_scale)}; expected null with train.task "
+                f"{self.task}"
             )
         if of_depth and self.label_smoothing:
             raise ValueError(
-                f"train.label_smoothing is {self.label_smoothing}; expected 0 of depth"
+                f"train.label_smoothing is {shown(self.label_smoothing)}; expected 0 with "
+                "train.task depth"
             )
         if self.task != "segmentation" and self.class_weights != "none":
             raise ValueError(
-                f"train.class_weights is {self.class_weights}; expected none of {self.task}"
+                f"train.class_weights is {shown(self.class_weights)}; expected none with "
+                f"train.task {self.task}"
             )
         return self

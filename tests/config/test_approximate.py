@@ -39,9 +39,10 @@ def test_the_task_decides_the_keys(good: dict[str, Any], kind: type[ApproximateP
     ("good", "key", "value", "told"),
     [
         (TOY, "data", "moons", 'is "moons"; expected one of toy, digits, cifar10'),
-        (TOY, "families", [], "is []; expected a list of different ones of none, dropout, dropc"),
-        (TOY, "families", ["none", "none"], 'is ["none", "none"]; expected a list of different'),
-        (TOY, "p", [0.0], "is [0.0]; expected a list of different numbers above 0 and below 1"),
+        (TOY, "families", [], "is []; expected a list of one or more of none, dropout, dropconn"),
+        (TOY, "families", ["none", "none"], 'is ["none", "none"]; expected a list of one or more'),
+        (TOY, "p", [], "is []; expected a list of different numbers above 0 and below 1, at least"),
+        (TOY, "p", [0.5, 0.0], "[1] is 0.0; expected a number above 0 and below 1"),
         (TOY, "members", 0, "is 0; expected an integer at least 1 and at most 4096"),
         (TOY, "prior", "none", 'is "none"; expected one of matching, published'),
         (TOY, "prior_scale", 0.0, "is 0.0; expected a number above 0 and at most 1000"),
@@ -52,14 +53,16 @@ def test_the_task_decides_the_keys(good: dict[str, Any], kind: type[ApproximateP
         (TOY, "spacing", 0.0, "is 0.0; expected a number at least 0.05 and at most 1"),
         (DIGITS, "widths", [4], "is [4]; expected a list of two integers from 1 to 4096"),
         (DIGITS, "training", 1797, "is 1797; expected an integer at least 10 and at most 1700"),
-        (CIFAR10, "depth", 9, "is 9; expected 8, 14, 20, ... at most 110: 6 n + 2"),
+        (CIFAR10, "depth", 9, "is 9; expected one of 8, 14, 20, ..., 110: 6 n + 2"),
         (CIFAR10, "batch_size", 501, "is 501; expected at most the 500 images of approximate.tr"),
     ],
 )
 def test_out_of_range(good: dict[str, Any], key: str, value: Any, told: str) -> None:
     with pytest.raises(UserError) as error:
         validate(good | {key: value}, ApproximateParams, "params.yaml")
-    assert str(error.value).startswith(f"params.yaml: approximate.{key} {told}")
+    assert str(error.value).startswith(
+        f"params.yaml: approximate.{key}{told if told[0] == '[' else f' {told}'}"
+    )
 
 
 def test_a_key_of_another_task_is_refused() -> None:

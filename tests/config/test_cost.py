@@ -10,15 +10,16 @@ from geocore.config.cost import CostParams
 from geocore.config.load import tracked_leaves, validate
 from geocore.errors import UserError
 
+SIZES = "expected a list of growing integers from 1 to 65536, at least one"
 GOOD: dict[str, Any] = {"batch_sizes": [1, 8, 32], "repeats": 5, "train_batch": 32}
 
 
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("batch_sizes", [], "is []; expected a list of growing integers from 1 to 65536"),
-        ("batch_sizes", [8, 1], "is [8, 1]; expected a list of growing integers from 1 to 65536"),
-        ("batch_sizes", [1, 1], "is [1, 1]; expected a list of growing integers from 1 to 65536"),
+        ("batch_sizes", [], f"is []; {SIZES}"),
+        ("batch_sizes", [8, 1], f"is [8, 1]; {SIZES}"),
+        ("batch_sizes", [1, 1], f"is [1, 1]; {SIZES}"),
         ("repeats", 0, "is 0; expected an integer at least 1 and at most 1000"),
         ("train_batch", 0, "is 0; expected an integer at least 1 and at most 65536"),
     ],

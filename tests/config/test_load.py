@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ KINDS: tuple[type[Section], ...] = (
     GateParams, RuntimeParams,
 )  # fmt: skip
 PARAMS = read_yaml(ROOT / "params.yaml")
+FACES = "null or a list of growing base faces from 0 to 11, at least one"
 
 
 def refused(title: str, changes: dict[str, Any]) -> tuple[str, ...]:
@@ -76,22 +78,18 @@ def test_the_file_is_valid_and_comes_back_frozen() -> None:
         ),
         ("data.val_fraction", 0.5, "is 0.5; expected a number above 0 and below 0.5"),
         ("project.rotation", None, "is null; expected one of none, z, so3"),
-        ("project.colatitude", math.nan, "is nan; expected a finite number"),
+        (
+            "project.colatitude", math.nan,
+            "is nan; expected a finite number at least 0 and at most 180",
+        ),
         ("resample.nside", 12, "is 12; expected a power of two from 1 to 8192 or null"),
         ("resample.nside", 16384, "is 16384; expected a power of two from 1 to 8192 or null"),
         ("resample.nside", "16", 'is "16"; expected a power of two from 1 to 8192 or null'),
-        ("resample.faces", [], "is []; expected a rising list of base faces from 0 to 11 or null"),
-        (
-            "resample.faces", [1, 0],
-            "is [1, 0]; expected a rising list of base faces from 0 to 11 or null",
-        ),
-        (
-            "resample.faces", [0, 12],
-            "is [0, 12]; expected a rising list of base faces from 0 to 11 or null",
-        ),
-        ("resample.faces", 3, "is 3; expected a rising list of base faces from 0 to 11 or null"),
+        ("resample.faces", [], f"is []; expected {FACES}"),
+        ("resample.faces", [1, 0], f"is [1, 0]; expected {FACES}"),
+        ("resample.faces", 3, f"is 3; expected {FACES}"),
         ("resample.ordering", "nest", 'is "nest"; expected one of nested, ring or null'),
-        ("train.lr", math.inf, "is inf; expected a finite number"),
+        ("train.lr", math.inf, "is inf; expected a finite number above 0 and at most 10"),
         ("train.lr", "1e-3", 'is "1e-3"; expected a number above 0 and at most 10'),
         (
             "train.batch_size", 2_000_000,
@@ -110,9 +108,9 @@ def test_every_mistake_names_key_value_and_what_is_allowed(
 
 
 def test_an_entry_of_a_list_is_named_by_its_place() -> None:
-    assert refused("resample", {"faces": [0, 0.5]}) == (
-        "params.yaml: resample.faces[1] is 0.5; "
-        "expected a rising list of base faces from 0 to 11 or null",
+    assert refused("resample", {"faces": [0, 0.5, 12]}) == (
+        "params.yaml: resample.faces[1] is 0.5; expected an integer at least 0 and at most 11",
+        "params.yaml: resample.faces[2] is 12; expected an integer at least 0 and at most 11",
     )
     (line,) = refused("model", {"depths": [1, 0]})
     assert line.startswith("params.yaml: model.depths[1] is 0; expected an integer at least 1")
@@ -120,7 +118,7 @@ def test_an_entry_of_a_list_is_named_by_its_place() -> None:
 
 def test_a_rule_over_several_keys() -> None:
     assert refused("project", {"projection": "gnomonic", "angle_of_view": 180.0}) == (
-        "params.yaml: project.angle_of_view is 180; "
+        "params.yaml: project.angle_of_view is 180.0; "
         "expected less than 180 degrees for a gnomonic projection",
     )
 
@@ -133,23 +131,55 @@ def test_each_mistake_has_a_line_of_its_own() -> None:
     )
 
 
-def test_long_values_are_cut() -> None:
+def test_long_values_and_keys_are_cut_and_nothing_in_them_is_unseen() -> None:
     (line,) = refused("data", {"path": ["x" * 500]})
     assert line == f'params.yaml: data.path is ["{"x" * 78}...; expected a string or null'
+    (line,) = refused("data", {"Q" * 500: 1})
+    assert line.startswith(
+        f"params.yaml: data.{'Q' * 40}... is an unknown key; expected one of sou"
+    )
+    assert line.endswith(", test_fraction, seed")
+    (line,) = refused("gate", {"Q" * 500: 1})
+    assert line.endswith(", depth_rmse_max, firmware_mismatches_max and 1 more")
+    (line,) = refused("data", {"source": "\x1b[1m\u202e\x85"})
+    assert '"\\u001b[1m\\u202e\\u0085"' in line
+
+
+def test_of_very_many_faults_the_first_are_told() -> None:
+    lines = refused("model", {"depths": [0] * 1000, "heads": [0]})
+    assert len(lines) == 12
+    assert lines[9].startswith("params.yaml: model.depths[9] is 0; expected ")
+    assert lines[10].startswith("params.yaml: model.heads[0] is 0; expected ")
+    assert lines[11] == "params.yaml: model.depths has 990 more such faults; expected none"
 
 
 def test_what_json_does_not_hold() -> None:
     endless: list[object] = []
     endless.append(endless)
-    for value in ({1, 2}, b"bytes", endless):
-        assert refused("data", {"path": value}) == (
-            "params.yaml: data holds what JSON does not; expected numbers, strings, true, false, "
-            "null, or lists of these",
+    for value, found in (
+        ({1, 2}, "a set"), (b"bytes", "binary data"), (endless, "nested too deeply"),
+        (date(2020, 1, 2), "a date"), ("\ud800", r'"\ud800", half a character'),
+        (10**5000, "an integer of thousands of digits"), ([[math.nan]], "[[NaN]]"),
+    ):  # fmt: skip
+        assert (
+            refused("data", {"path": value, "limit": 9})
+            == (
+                "params.yaml: data.limit is 9; expected an integer at least 10 or null",
+                f"params.yaml: data.path is {found}; expected a string or null",
+            )[:: -1 if found == "[[NaN]]" else 1]
         )
+    odd: dict[Any, Any] = {3: math.nan, None: {1: {2}}}
+    assert refused("data", odd) == tuple(
+        f"params.yaml: data.{key} is an unknown key; expected one of source, path, image_size, "
+        "height, width, scenes, jitter, tilt, camera, canvases, items_of, items, item_size, limit, "
+        "val_fraction, test_fraction, seed"
+        for key in ("3", "null")
+    )
 
 
 @pytest.mark.parametrize(
-    ("raw", "found"), [(None, "missing"), (3, "3"), ([1], "[1]"), ("text", "'text'")]
+    ("raw", "found"),
+    [(None, "missing"), (3, "3"), ([1], "[1]"), ("text", '"text"'), (False, "false")],
 )
 def test_a_section_that_is_no_mapping(raw: object, found: str) -> None:
     with pytest.raises(UserError) as caught:
@@ -220,8 +250,16 @@ def test_scalars_are_what_dvc_tracks(tmp_path: Path) -> None:
             "'tag:yaml.org,2002:python/object:os.system'; expected valid YAML",
         ),
         ("", "params.yaml: is empty; expected a mapping of keys"),
-        ("- 1\n", "params.yaml: holds the list [1]; expected a mapping of keys"),
-        ("3\n", "params.yaml: holds the int 3; expected a mapping of keys"),
+        ("- 1\n", "params.yaml: holds [1]; expected a mapping of keys"),
+        ("3\n", "params.yaml: holds 3; expected a mapping of keys"),
+        (
+            "a:\n  b: !!int x\n",
+            'params.yaml line 2: "x" cannot be read as an integer; expected valid YAML',
+        ),
+        (
+            f"a: {'7' * 5000}\n",
+            f'params.yaml line 1: "{"7" * 79}... cannot be read as an integer; expected valid YAML',
+        ),
     ],
 )
 def test_broken_yaml(tmp_path: Path, text: str, line: str) -> None:

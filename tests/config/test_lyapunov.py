@@ -37,6 +37,7 @@ def test_each_task_has_its_keys(task: str, kind: type[LyapunovParams]) -> None:
 @pytest.mark.parametrize(
     ("task", "key", "value", "told"),
     [
+        ("circle", "task", ["circle"], 'is ["circle"]; expected one of circle, images'),
         ("circle", "task", "square", 'is "square"; expected one of circle, images'),
         ("circle", "members", 1, "is 1; expected an integer at least 2 and at most 4096"),
         (
@@ -49,8 +50,8 @@ def test_each_task_has_its_keys(task: str, kind: type[LyapunovParams]) -> None:
         (
             "circle",
             "linear_widths",
-            [0, 2],
-            "is [0, 2]; expected a list of growing integers from 1",
+            [2, 65537],
+            "[1] is 65537; expected an integer at least 1 and at most 65536",
         ),
         ("circle", "linear_errors_max", 0, "is 0; expected a number above 0 and at most 100"),
         ("circle", "source", "digits", "is an unknown key"),
@@ -65,4 +66,4 @@ def test_out_of_range(task: str, key: str, value: Any, told: str) -> None:
     with pytest.raises(UserError) as error:
         validate(raw, LyapunovParams, "params.yaml")
     (line,) = error.value.lines
-    assert line.startswith(f"params.yaml: lyapunov.{key} {told}")
+    assert line.startswith(f"params.yaml: lyapunov.{key}{told if told[0] == '[' else f' {told}'}")

@@ -116,7 +116,7 @@ def test_each_network_has_keys_of_its_own(raw: dict[str, Any], kind: type[ModelP
         (
             S2CNN,
             {"orders": [2, 2], "activation": "tensor_product"},
-            "model.activation is tensor_product; expected relu, gelu or silu with model.orders",
+            'model.activation is "tensor_product"; expected relu, gelu or silu with model.orders',
         ),
         (
             S2CNN,
@@ -147,8 +147,8 @@ def test_another_name_is_all_that_is_told() -> None:
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
-        ({"shift": "ring", "position": "none"}, "shift is ring; expected none or grid"),
-        ({"shift": "grid", "position": "orbit"}, "position is orbit; expected none or absolute"),
+        ({"shift": "ring", "position": "none"}, 'shift is "ring"; expected none or grid'),
+        ({"shift": "grid", "position": "orbit"}, 'position is "orbit"; expected none or absolute'),
     ],
 )
 def test_a_plane_has_neither_rings_nor_orbits(changes: dict[str, Any], found: str) -> None:

@@ -58,9 +58,9 @@ def test_each_task_has_its_keys(task: str, kind: type[OrbitsParams]) -> None:
         ("ising", "closed_max", 0, "is 0; expected a number above 0 and at most 1"),
         ("digits", "order", 6, "is 6; expected one of 4, 8, 16"),
         ("digits", "angles", 36, "is 36; expected a multiple of orbits.order, 8"),
-        ("texture", "path", "tiles", "is tiles; expected null for generated"),
+        ("texture", "path", "tiles", 'is "tiles"; expected null with orbits.source generated'),
         ("texture", "source", "image_folder", "is null; expected the folder of image_folder"),
-        ("texture", "image_size", None, "is null; expected a size for generated"),
+        ("texture", "image_size", None, "is null; expected pixels with orbits.source generated"),
         ("healpix", "nside", 6, "is 6; expected a power of two from 1 to 8192"),
     ],
 )

@@ -96,6 +96,18 @@ def test_a_studys_keys_have_their_file_in_front(tmp_path: Path) -> None:
     assert below == "s/wide/params.yaml:train.lr=5"
 
 
+def test_what_is_no_mapping_is_told_in_a_line(tmp_path: Path) -> None:
+    write_study(tmp_path)
+    for text, message in (
+        ("a: null", "a is null; expected a mapping of sections"),
+        ("a: {wide: [true]}", "a.wide is [true]; expected a mapping of sections"),
+    ):
+        (tmp_path / "s/presets.yaml").write_text(text)
+        with pytest.raises(UserError) as told:
+            overrides(tmp_path, "a", "s")
+        assert str(told.value) == f"s/presets.yaml: {message}"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

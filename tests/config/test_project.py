@@ -33,12 +33,12 @@ def test_good_ones_pass(good: dict[str, Any]) -> None:
         (
             SOURCE,
             {"angle_of_view": 190.0},
-            "project.angle_of_view is 190; expected null with projection source",
+            "project.angle_of_view is 190.0; expected null with projection source",
         ),
         (
             FLAT,
             {"angle_of_view": 180.0},
-            "project.angle_of_view is 180; expected less than 180 degrees for a gnomonic "
+            "project.angle_of_view is 180.0; expected less than 180 degrees for a gnomonic "
             "projection",
         ),
         (FLAT, {"pose": None}, "project.pose is null; expected one of known, ignored"),

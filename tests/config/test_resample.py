@@ -32,7 +32,7 @@ def test_good_ones_pass(good: dict[str, Any]) -> None:
         (HEALPIX, "nside", None, "is null; expected a value for grid healpix"),
         (HEALPIX, "faces", None, "is null; expected a value for grid healpix"),
         (EQUIANGULAR, "nside", 8, "is 8; expected null for grid driscoll-healy"),
-        (EQUIANGULAR, "ordering", "ring", "is ring; expected null for grid driscoll-healy"),
+        (EQUIANGULAR, "ordering", "ring", 'is "ring"; expected null for grid driscoll-healy'),
         (EQUIANGULAR, "faces", [0, 1], "is [0, 1]; expected null for grid driscoll-healy"),
         (EQUIANGULAR, "bandlimit", None, "is null; expected a value for grid driscoll-healy"),
         (

@@ -120,8 +120,11 @@ def test_views_where_the_source_has_its_own(tmp_path: Path) -> None:
     ("changes", "found"),
     [
         ({"copies": 4}, "copies is 4; expected 1 with rotation none, where all copies of a sample"),
-        ({"views": []}, "views is []; expected a list of different ones of none, z, so3 or null"),
-        ({"views": ["z", "z"]}, 'views is ["z", "z"]; expected a list of different ones of none'),
+        (
+            {"views": []},
+            "views is []; expected null or a list of one or more of none, z, so3, each",
+        ),
+        ({"views": ["z", "z"]}, 'views is ["z", "z"]; expected null or a list of one or more of'),
         ({"copies": 0, "rotation": "z"}, "copies is 0; expected an integer at least 1 and at most"),
     ],
 )

@@ -53,7 +53,7 @@ def test_a_long_line_changes_nothing() -> None:
             "stages: {a: {deps: [{md5: x}]}}",
             "main: dvc.lock: holds no stages; expected what dvc repro writes",
         ),
-        ("[1]", "main: dvc.lock: holds the list [1]; expected a mapping of keys"),
+        ("[1]", "main: dvc.lock: holds [1]; expected a mapping of keys"),
         ("", "main: dvc.lock: is empty; expected a mapping of keys"),
         ("a: " + "[" * 100_000, "main: dvc.lock: nested too deeply; expected a mapping of keys"),
         (

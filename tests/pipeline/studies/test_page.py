@@ -55,7 +55,7 @@ def test_a_page_may_name_no_headline_yet(tmp_path: Path, front: str) -> None:
         ),
         (
             FRONT.replace("  source: Table 2\n", ""),
-            "README.md: headline.source is missing; expected a string or null",
+            "README.md: headline.source is missing; expected a non-empty string or null",
         ),
         (
             FRONT.replace("0.76", "about 0.76"),
