@@ -19,10 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import httpx
-
 from flows.keeper import pages_url
-from flows.server import api_url, gone, start
+from flows.server import api_url, start
 from geocore.errors import GateError, UserError
 from geocore.pipeline.prefectfile import FILE, Deployment, nearest, read_deployments
 from tasks.environment import settle
@@ -215,7 +213,7 @@ def _shown(url: str) -> str:
 def main() -> int:
     """Exit code 0; 2 for a user's mistake.
 
-    1 if a deployment that was run did not end well, or the server is gone.
+    1 if a deployment that was run did not end well, or the server does not answer.
     """
     parser = argparse.ArgumentParser(prog="python -m flows.deployments", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -240,11 +238,17 @@ def main() -> int:
         for line in error.lines:
             print(f"error: {line}", file=sys.stderr)
         return error.exit_code
-    except httpx.TransportError as error:  # Prefect has tried for a while
-        print(gone(asked.verb, error), file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        from flows.stage import ending  # brings Prefect's engine with it
+
+        told = ending(asked.verb, error)
+        if told is None:
+            raise
+        lines, code = told
+        print(*lines, sep="\n", file=sys.stderr)
+        return code
     return 0
 
 

@@ -31,7 +31,9 @@ from geocore.runs.home import ledger_folder
 from geocore.runs.ledger import Ledger
 from tasks.environment import settle
 
-__all__ = ["opened", "run_flow", "run_stage"]
+__all__ = ["ending", "opened", "run_flow", "run_stage"]
+
+_NOT_NOW = (408, 429)  # beside 500 and above: what is asked for may be right, only not now
 
 
 @contextmanager
@@ -82,21 +84,60 @@ def run_flow(
             }
         ):
             flow()
-    except UserError as error:
-        for line in error.lines:
-            print(f"error: {line}", file=sys.stderr)
-        return error.exit_code
-    except httpx.TransportError as error:  # Prefect has tried for minutes
-        print(gone(name, error), file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run it again and it goes on", file=sys.stderr)
         return 130
-    except Exception:
-        traceback.print_exc()
-        return 1
+    except Exception as error:
+        told = ending(name, error)
+        if told is None:
+            traceback.print_exc()
+            return 1
+        lines, code = told
+        print(*lines, sep="\n", file=sys.stderr)
+        return code
     print(f"{name}: done in {time.monotonic() - started:.1f} s", file=sys.stderr)
     return 0
+
+
+def ending(what: str, error: Exception) -> tuple[list[str], int] | None:
+    """The lines for the user of ``what``, which ended with ``error``, and the exit code.
+
+    None for a fault of the code, which takes a traceback. A user's mistake comes first, also where
+    ``error`` only says that Prefect's server could not be told of it.
+    """
+    if isinstance(error, UserError):
+        return [f"error: {line}" for line in error.lines], error.exit_code
+    failed = _unanswered(error)
+    if failed is None:
+        return None
+    earlier = error.__context__
+    while earlier is not None:
+        if isinstance(earlier, UserError):
+            return ending(what, earlier)
+        earlier = earlier.__context__
+    if not isinstance(failed, httpx.HTTPStatusError):
+        return [gone(what, failed)], 1
+    code, words = failed.response.status_code, failed.response.reason_phrase
+    why = "" if code in _NOT_NOW else ", as where its database is locked or its disk full"
+    told = f"Prefect's server answers {code} {words}{why}; what is finished is kept: run it again"
+    return [f"error: {what}: {told}"], 1
+
+
+def _unanswered(error: BaseException) -> httpx.HTTPError | None:
+    """How Prefect's server failed whoever got ``error``, after the client has tried for minutes.
+
+    No connection, no answer in time, or one that it cannot do what it is asked; None otherwise. The
+    client's first request raises another error from it.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, httpx.TransportError):
+            return found
+        if isinstance(found, httpx.HTTPStatusError):
+            code = found.response.status_code
+            return found if code >= 500 or code in _NOT_NOW else None
+        found = found.__cause__
+    return None
 
 
 def _set_threads(job: Job) -> None:
@@ -117,7 +158,7 @@ class _OneLine(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, UserError | httpx.TransportError):
+        if isinstance(error, UserError) or (error is not None and _unanswered(error)):
             record.msg, record.args, record.exc_info, record.exc_text = str(error), (), None, None
             record.told = True
         elif _TOLD.search(record.getMessage()):
@@ -126,10 +167,17 @@ class _OneLine(logging.Filter):
 
 
 def _quiet() -> None:
-    """Tell a mistake once on the console, by ``run_flow``; the server keeps its line too."""
+    """Tell a mistake once on the console, by ``run_flow``; the server keeps its line too.
+
+    That Prefect's services for events and logs wait for the server, or give up, is no news: whether
+    the run itself could be told is.
+    """
     setup_logging()
-    for name in ("EventsWorker", "APILogWorker"):  # that they wait for the server is not news
+    for name in ("EventsWorker", "APILogWorker"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    services = logging.getLogger("prefect._internal.concurrency")
+    services.addFilter(lambda record: not str(record.msg).startswith("Service "))
+    logging.raiseExceptions = False  # else the one for logs writes to stderr, without a line end
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_OneLine())
     for handler in logging.getLogger().handlers:

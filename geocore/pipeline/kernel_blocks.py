@@ -39,6 +39,7 @@ from geocore.pipeline.piece import make_part
 from geocore.pipeline.progress import Bar
 from geocore.pipeline.stage import Job
 from geocore.runs.at_once import at_once
+from geocore.runs.atomic import reserve
 from geocore.runs.cluster import Cluster
 from geocore.runs.store import Piece
 from geocore.train.device import resolve
@@ -188,12 +189,14 @@ class StoredKernels:
                 return read_block(blocks[i, j].folder)[place].numpy()
 
             file = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shape)
+            reserve(folder / f"{name}.npy")
             assemble(file, block, task.size, symmetric=task.symmetric)
             file.flush()
         seconds = time.perf_counter() - began
-        told = predicted(task, cost, self._store_cost, made)
         about: dict[str, Any] = {"blocks": task.blocks, "made": len(made), "workers": workers}
-        about |= {"seconds": seconds, "predicted_seconds": told.seconds}
+        about["seconds"] = seconds
+        if self._store_cost is not None:
+            about["predicted_seconds"] = predicted(task, cost, self._store_cost, made).seconds
         self._job.note(kernel_cost={f"{task.name} {shape[0]} x {shape[1]}": about})
 
     def _there(self, task: KernelTask) -> DaskBlocks | None:
@@ -299,8 +302,12 @@ class StoredKernels:
         return f"{self._job.params_file}: {self._job.stage.name}"
 
     @cached_property
-    def _store_cost(self) -> StoreCost:
-        return probe_store(self._job.store.root)
+    def _store_cost(self) -> StoreCost | None:
+        """None where the disk refuses the trial, which takes more room than a small matrix."""
+        try:
+            return probe_store(self._job.store.root)
+        except UserError:
+            return None
 
     @cached_property
     def _device(self) -> torch.device:

@@ -26,6 +26,7 @@ __all__ = [
     "disk_error",
     "remove_stale",
     "replacing",
+    "reserve",
     "tree_size",
     "write_bytes",
     "write_json",
@@ -36,7 +37,8 @@ _LEFTOVER = re.compile(
     r"\.(?P<name>.+)\.(?P<kind>tmp|old)-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}"
 )
 _OLD = 30 * 86400.0  # seconds without a change, after which nobody works on it on any machine
-_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+_OS_ERROR = re.compile(r"\(os error (?P<number>\d+)\)")
+_COPY_ERROR = re.compile(r"\[Errno (?P<number>\d+)\] [^:'\"]*(?:: '(?P<name>[^']*)')?")
 _REASONS = {
     errno.ENOSPC: "no space left on device",
     errno.EDQUOT: "disk quota exceeded",
@@ -74,6 +76,18 @@ def replacing(path: Path) -> Iterator[Path]:
             raise
         raise told from error
     _fsync(path.parent)
+
+
+def reserve(path: Path) -> None:
+    """Take room on the disk for all of a file that is to be written through a memory map.
+
+    Such a file begins as a hole, and a process that writes into it is killed (SIGBUS), without a
+    word, where the disk is full by then. Here a full disk is an ``OSError``. Does nothing where the
+    system cannot do it (macOS).
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -153,23 +167,30 @@ def tree_size(path: Path) -> int:
 def disk_error(error: BaseException, path: Path) -> UserError | None:
     """What the disk refused while ``path`` was written, as one line; None for any other error.
 
-    Libraries written in Rust put the error number into their message: it is read from there.
+    Libraries written in Rust, and ``shutil.copytree``, put the error number into their message: it
+    is read from there.
     """
-    number: int | None = None
-    if isinstance(error, OSError):
-        number = error.errno
-    elif isinstance(error, Exception) and (match := _OS_ERROR.search(str(error))):
-        number = int(match[1])
+    number, named = _refused(error)
     if number not in _REASONS or isinstance(error, UserError):
         return None
-    named = getattr(error, "filename", None)
     # A refusal elsewhere (an input that may not be read) is not about this path.
-    if number == errno.EACCES and named and not _is_about(str(named), path):
+    if number == errno.EACCES and named and not _is_about(named, path):
         return None
     free = f" ({_free(path)} free)" if number == errno.ENOSPC else ""
     kind = "folder" if path.is_dir() else "file"
     left = f"the old {kind} is untouched" if os.path.lexists(path) else "nothing is left behind"
     return UserError(f"{_REASONS[number]} while writing {_shown(path)}{free}; {left}")
+
+
+def _refused(error: BaseException) -> tuple[int | None, str | None]:
+    """The number of an error of the system's, and the file that it names."""
+    if isinstance(error, OSError) and not isinstance(error, shutil.Error):
+        return error.errno, None if error.filename is None else str(error.filename)
+    if not isinstance(error, Exception):
+        return None, None
+    pattern = _COPY_ERROR if isinstance(error, shutil.Error) else _OS_ERROR
+    found = pattern.search(str(error))
+    return (int(found["number"]), found.groupdict().get("name")) if found else (None, None)
 
 
 def _this_host() -> str:

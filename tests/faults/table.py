@@ -21,6 +21,11 @@ anew. A part of it runs with `make test`, and leaves this page alone. Moments an
 from `FAULTS_SEED` (0); the seconds of work that were done twice are kept in `.geocore/faults`, as
 they differ from run to run.
 
+Stages run here as bare processes, in the kills too: with their entry in the ledger and their one
+line for a mistake, but with neither Prefect nor DVC around them. These two are there only where
+Prefect's server is killed. A read-only store has no row for `report` and `gate`, which keep nothing
+there.
+
 - **lost**: finished pieces and parts that were gone or were made again.
 - **wrong**: results with other bytes, half-written ones that a reader could take for whole, and
   damage that was believed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -117,6 +118,39 @@ def test_it_is_memory_mapped_and_its_file_stays_as_it_is(tmp_path: Path) -> None
     assert file.read_bytes() == before
     assert kernels.symmetric(NETWORK, samples()).ntk.abs().min() > 0
     np.testing.assert_array_equal(np.load(file), kernels.symmetric(NETWORK, samples()).ntk)
+
+
+def test_a_full_disk_is_told_before_it_is_written_to_through_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There it could not be told: the process would be killed."""
+
+    def refuse(descriptor: int, start: int, size: int) -> None:
+        assert size == os.fstat(descriptor).st_size
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
+    monkeypatch.setattr("geocore.pipeline.kernel_blocks.assemble", None)  # nothing is written
+    kernels = stored(tmp_path)
+    with pytest.raises(UserError, match="no space left on device while writing "):
+        kernels.symmetric(NETWORK, samples())
+    assert len(set(kernels.parts)) == BLOCKS and not list(tmp_path.glob("store/pieces/*/.*"))
+
+
+def test_a_disk_with_room_for_no_more_than_the_matrix_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long it should have taken is then not known."""
+
+    def refuse(root: Path) -> None:
+        raise UserError("no space left on device")
+
+    monkeypatch.setattr("geocore.pipeline.kernel_blocks.probe_store", refuse)
+    notes: dict[str, Any] = {}
+    found = stored(tmp_path, notes).symmetric(NETWORK, samples())
+    assert torch.equal(found.ntk, stored(tmp_path / "other").symmetric(NETWORK, samples()).ntk)
+    (cost,) = notes["kernel_cost"].values()
+    assert cost.keys() == {"blocks", "made", "workers", "seconds"}
 
 
 def test_a_second_time_it_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from geocore.runs.atomic import (
     discard,
     remove_stale,
     replacing,
+    reserve,
     write_bytes,
     write_json,
     write_text,
@@ -190,6 +191,35 @@ def test_a_refusal_elsewhere_is_not_about_this_file(tmp_path: Path) -> None:
         raise OSError(errno.EIO, "odd")
 
 
+@pytest.mark.parametrize(
+    ("refused", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "no space left on device"),
+        (OSError(errno.EFBIG, "File too large", "TARGET"), "the limit on the size of files"),
+        (PermissionError(errno.EACCES, "Permission denied", "TARGET"), "permission denied"),
+        (PermissionError(errno.EACCES, "Permission denied", "SOURCE"), None),
+        (OSError(errno.EIO, "Input/output error"), None),
+    ],
+)
+def test_a_copied_folder_that_is_refused_is_one_line(
+    tmp_path: Path, refused: OSError, told: str | None
+) -> None:
+    """The copy goes on after an error; all of them are raised at its end, as text."""
+    source, target = tmp_path / "from", tmp_path / "to" / "folder"
+    write_folder(source, "x")
+
+    def copy(old: str, new: str) -> None:
+        refused.filename = {"SOURCE": old, "TARGET": new}.get(refused.filename)
+        raise refused
+
+    expected = UserError if told else shutil.Error
+    with pytest.raises(expected) as caught, replacing(target) as temporary:
+        shutil.copytree(source, temporary, copy_function=copy)
+    if told:
+        assert str(caught.value).startswith(f"{told} ")
+    assert names_in(target.parent) == []
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 KiB."""
@@ -224,6 +254,22 @@ def test_a_full_disk_leaves_the_old_files_whole(small_disk: Path) -> None:
     assert path.read_bytes() == before
     assert (folder / "sub" / "x").read_text() == "kept"
     assert names_in(small_disk) == ["out", "x.json"]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system cannot reserve")
+def test_room_for_a_file_with_a_hole_is_taken_or_refused(small_disk: Path) -> None:
+    for size in (32 * 1024, 128 * 1024):  # of 64 KiB
+        path = small_disk / str(size)
+        path.touch()
+        os.truncate(path, size)
+        assert path.stat().st_blocks == 0
+        if size < 64 * 1024:
+            reserve(path)
+            assert path.stat().st_blocks * 512 == size == path.stat().st_size
+        else:
+            with pytest.raises(OSError) as caught:
+                reserve(path)
+            assert caught.value.errno == errno.ENOSPC
 
 
 def test_a_read_only_disk_is_one_line(small_disk: Path) -> None:
