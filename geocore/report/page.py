@@ -93,7 +93,8 @@ def comparison_page(comparison: Comparison, snapshots: Sequence[Snapshot]) -> st
         data_rows=rows["data"],
         panels=panels,
         plotted=library is not None,
-        charts=_captioned(charts, light.told),
+        charts=charts,
+        thinned=light.told,
         drawn=drawings < _DRAWN,
         figures=shown,
         left_out=left_out,
@@ -227,11 +228,6 @@ def _files(comparison: Comparison) -> list[dict[str, Any]]:
         for row in comparison.section(section)
         if row.differs
     ]
-
-
-def _captioned(charts: Sequence[Chart], told: str) -> list[Chart]:
-    """The charts with what was left out of them beside their file's name, where it is read."""
-    return [replace(chart, file=f"{chart.file}, {told}") if told else chart for chart in charts]
 
 
 def _curve(chart: Chart) -> dict[str, Any]:

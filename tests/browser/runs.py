@@ -9,11 +9,17 @@ from typing import Any
 
 from geocore.report.comparison import compare
 from geocore.report.page import comparison_page
+from geocore.report.panels.chip import TABLE as LEDGER
+from geocore.report.panels.equivariance_errors import TABLE as ERRORS
 from geocore.report.snapshot import Snapshot
+from geocore.report.sphere_file import spheres_bytes
+from tests.report.panels.scenes import error_table, ledger, row, stage
 from tests.report.scene import png
+from tests.report.spheres import classified, segmented
 
-__all__ = ["EVIL", "runs", "snapshot", "written"]
+__all__ = ["EVIL", "complete", "runs", "snapshot", "written"]
 
+SPHERES = "spheres/maps.arrow"
 EVIL = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(2)>',
@@ -57,6 +63,67 @@ def snapshot(place: int, name: str = "", **more: Any) -> Snapshot:
 def runs(count: int, **more: Any) -> list[Snapshot]:
     """So many of them."""
     return [snapshot(place, **more) for place in range(count)]
+
+
+def complete(count: int) -> list[Snapshot]:
+    """So many runs, pairs of seeds, with something in every panel; the last tells classes."""
+    return [_complete(place, sphere=place < count - 1) for place in range(count)]
+
+
+def _complete(place: int, *, sphere: bool) -> Snapshot:
+    plain = snapshot(place)
+    pair, accuracy = place // 2, plain.metrics["evaluate.test.accuracy"] or 0.0
+    twins = {
+        "evaluate.ensemble.test.accuracy": accuracy + 0.01,
+        "evaluate.ensemble.test.nll": 0.45 - 0.02 * place,
+        "evaluate.ensemble.test.members.accuracy.min": accuracy - 0.01,
+        "evaluate.ensemble.test.members.accuracy.mean": accuracy + 0.002,
+        "evaluate.ensemble.test.members.accuracy.max": accuracy + 0.006,
+        "evaluate.ensemble.test.members.count": 4.0,
+        "evaluate.ntk.test.accuracy": accuracy - 0.03,
+        "laws.constructions.plane.double": 1e-15 * (1 + place),
+        "laws.constructions.plane.single": 1e-7 * (1 + place),
+    }
+    turned = {
+        "metric": "x", "value": 1e-5, "bound": 1e-4, "sense": "max", "passed": True
+    }  # fmt: skip
+    chip = [
+        row(f"w{bits}", kind, weight_bits=str(bits), lut=200.0 * bits + 30 * place,
+            accuracy=accuracy - 0.1 / bits)
+        for bits in (3, 6) for kind in ("estimate", "post-synthesis")
+    ]  # fmt: skip
+    lock = {
+        "fetch": {"deps": {}, "outs": {"data/raw": "1"}},
+        "train": {"deps": {"data/raw": "1"}, "outs": {"results/train": "2"}},
+        "evaluate": {"deps": {"results/train/w": "2"}, "outs": {"results/evaluate": "3"}},
+    }
+    ensemble = {
+        "member": [float(member) for member in range(3) for _ in range(6)],
+        "epoch": [float(epoch) for _ in range(3) for epoch in range(6)],
+        "val_nll": [2.0 / (1 + e + 0.2 * m + 0.1 * place) for m in range(3) for e in range(6)],
+    }
+    return snapshot(
+        place,
+        params={
+            "train.lr": round(0.001 * (pair + 1), 3), "train.epochs": 12, "train.seed": place % 2,
+            "model.block": ("mlp", "attention")[pair % 2], "resample.nside": 8 * 2 ** (pair % 2),
+        },
+        metrics={**plain.metrics, **twins},
+        gates={**plain.gates, "evaluate.quarter_turn_error_max": turned},
+        code={"geocore/a.py": f"{pair + 16:02x}" * 20},
+        curves={**plain.curves, "ensemble/curves.csv": ensemble},
+        pictures={**plain.pictures, "resample/mollweide.png": png(40, 32)},
+        notes=(f"what run {place} measured is older than its code: run dvc repro",),
+        record={
+            "stages": {name: stage(f"{name} of {place}", pieces={"made": 1, "found": place})
+                       for name in lock},
+            "lock": lock,
+        },
+        tables={
+            SPHERES: spheres_bytes(segmented(8, place) if sphere else classified()),
+            ERRORS: error_table(10.0 ** (-place % 3)), LEDGER: ledger(*chip),
+        },
+    )  # fmt: skip
 
 
 def written(folder: Path, snapshots: Sequence[Snapshot]) -> Path:

@@ -41,6 +41,7 @@
 
   function drawLines(svg, across) {
     for (const layer of ["ghost", "line"]) {
+      const sheet = make(svg, "g", { "aria-hidden": true }); // the table of runs says it
       runs.forEach((run, number) => {
         let path = "", joined = false;
         names.forEach((name, place) => {
@@ -51,7 +52,7 @@
         const about = layer === "ghost" ? { class: "ghost" } : {
           class: `line s${number % 8}`, "data-run": number, "data-dash": theme.dash(number),
         };
-        const line = make(svg, "path", { ...about, d: path });
+        const line = make(sheet, "path", { ...about, d: path });
         make(line, "title", {}, run.name);
       });
     }
@@ -136,17 +137,20 @@
   }
 
   function draw() {
+    const held = [...axes].map(([name, { handles }]) => [name, handles.indexOf(document.activeElement)])
+      .find(([, which]) => which >= 0); // the handle that has the focus
     axes = new Map();
     const room = Math.max(plot.clientWidth, 320);
     const gap = Math.max(GAP, names.length > 1 ? (room - 2 * SIDE - 4) / (names.length - 1) : 0);
     const width = 2 * SIDE + gap * Math.max(names.length - 1, 0);
-    const svg = make(plot, "svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "group", "aria-label": "Parallel coordinates", "aria-describedby": "coordinates-help" });
+    const svg = make(plot, "svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "group", "aria-label": `Parallel coordinates, an axis a column: ${names.length} axes`, "aria-describedby": "coordinates-help" });
     svg.style.width = `${width}px`;
     const across = (place) => (SIDE + gap * place).toFixed(1);
     drawLines(svg, across);
     names.forEach((name, place) => drawAxis(svg, name, +across(place)));
     plot.replaceChildren(svg);
     showBrushes(page.state.brushes);
+    if (held) axes.get(held[0])?.handles[held[1]].focus({ preventScroll: true });
   }
 
   function showBrushes(brushes) {

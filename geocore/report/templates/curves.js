@@ -31,7 +31,11 @@
     const many = curve.lines.length > 2 * runs.length;
     chooser.value = key(curve);
     log.checked = state.log;
-    figures.forEach((figure, number) => { figure.hidden = number !== chosen; });
+    figures.forEach((figure, number) => {
+      figure.hidden = number !== chosen;
+      figure.ariaHidden = figure.hidden ? "true" : null;
+    });
+    place.ariaLabel = `${curve.column} of ${curve.file} by ${curve.along}, a line a run; the table below has best and last values`;
     plot.draw(
       curve.lines.map((line) => trace(line, many)),
       plots.axis(curve.along),

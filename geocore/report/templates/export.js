@@ -96,6 +96,7 @@
     link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    page.say(`saved as ${name}`);
   }
 
   document.getElementById("export-csv").addEventListener("click", () => save("comparison.csv", "text/csv", asCsv()));
@@ -110,6 +111,7 @@
     } catch {
       link.textContent = "it is in the address bar";
     }
+    page.say(`link: ${link.textContent}`);
     setTimeout(() => { link.textContent = "copy link"; }, 2500);
   });
 })();

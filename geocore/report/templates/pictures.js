@@ -61,7 +61,7 @@
     slider.addEventListener("input", () => page.change({ wipe: +slider.value }));
     page.listen(["figure", "left", "right", "shown"], show);
     page.listen(["wipe"], (state) => showWipe(state.wipe));
-  }
+  } else box.remove();
 
   // panx and pany are the left and upper edge, in widths and heights of the frame.
   function look(zoom, panx, pany) {

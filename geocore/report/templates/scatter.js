@@ -8,7 +8,8 @@
   if (!section || !plots.can || usable.length < 2) return;
   section.hidden = false;
   const choosers = { across: document.getElementById("scatter-x"), up: document.getElementById("scatter-y") };
-  const plot = new plots.Plot(document.getElementById("scatter-plot"));
+  const place = document.getElementById("scatter-plot");
+  const plot = new plots.Plot(place);
   const metrics = usable.filter((column) => column.section === "metrics");
   const params = usable.filter((column) => column.section === "params");
   const up = metrics.find((column) => column.main) || metrics[0] || params[1];
@@ -25,6 +26,7 @@
       chosen[key] = usable.find((column) => column.key === state[key]) || usual[key];
       chooser.value = chosen[key].key;
     }
+    place.ariaLabel = `${chosen.up.key} against ${chosen.across.key}, a dot a run; the tables have the numbers`;
     const traces = runs.map((run, number) => ({
       type: "scatter", mode: "markers", x: [chosen.across.values[number]], y: [chosen.up.values[number]],
       name: plots.text(run.name), meta: number, hoverinfo: "x+y+name",

@@ -57,8 +57,9 @@ const sphereCharts = (() => {
     const x = (l) => left + ((width - left - 10) * Math.log(l)) / Math.log(most);
     const y = (value) => top + ((height - top - bottom) * (high - Math.max(Math.log10(value), low))) / (high - low || 1);
     const shown = Object.entries(one.spectra);
+    const ends = ([kind, list]) => `${kind} from ${numbers(list[1] ?? null, 2)} at degree 1 to ${numbers(list.at(-1), 2)} at ${list.length - 1}`;
     const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
-      "aria-label": `Angular power spectra of ${shown.map(([kind]) => kind).join(", ")} for degrees 1 to ${most}, logarithmic` });
+      "aria-label": `Angular power spectra on log axes: ${shown.map(ends).join("; ")}` });
     for (let power = low; power <= high; power += Math.ceil((high - low) / 4) || 1) {
       svg.append(element("line", { class: "grid", x1: left, x2: width - 10, y1: y(10 ** power), y2: y(10 ** power) }),
         element("text", { x: left - 6, y: y(10 ** power) + 4, "text-anchor": "end" }, `1e${power}`));

@@ -219,20 +219,24 @@
   }
 
   // Words and scales of one run: once a choice, not once a frame. `turned`: of the turn alone.
+  function hide(element, hidden) { // said as well: what is off the screen is read out without its style
+    element.hidden = hidden;
+    element.ariaHidden = hidden ? "true" : null;
+  }
   function describe(row, turned = false) {
     const { run, root } = row, one = run.samples[state.sphere];
-    of(".sphere-none", root).hidden = Boolean(one);
+    hide(of(".sphere-none", root), Boolean(one));
     const { run: against } = base(), note = of(".sphere-other", root);
     note.textContent = one ? sphereLikeness(run, one, against, against.samples[state.sphere]).note : "";
     note.hidden = !note.textContent;
-    of(".sphere-rows", root).hidden = !one;
+    hide(of(".sphere-rows", root), !one);
     for (const globe of row.globes) if (!one) globe.content = null;
     if (!one) return;
     for (const globe of row.globes) {
       if (turned && !TURNED.includes(globe.what)) continue;
       globe.content = content(row, globe.what);
       globe.turn = turnOf(one);
-      globe.figure.hidden = !globe.content;
+      hide(globe.figure, !globe.content);
       if (globe.content) label(row, globe);
     }
     const turn = turnOf(one), law = run.task === "classification" ? "f(x)" : "R f(x)";
@@ -256,14 +260,16 @@
   function label({ run }, { canvas, figure, content: found }) {
     const caption = of("figcaption", figure), ramp = of(".ramp", figure);
     if (found.caption) caption.firstChild.textContent = `${found.caption} `;
-    of(".about", caption).replaceChildren(found.words || "", ...(found.keys || []).map(([word, tone, share]) => key(`${word} ${share}`, tone)));
+    const about = of(".about", caption), keys = (found.keys || []).map(([word, tone, share]) => [`${word} ${share}`, tone]);
+    about.replaceChildren(found.words || "", ...keys.map(([text, tone]) => key(text, tone)));
     ramp.hidden = !found.ends;
     if (found.ends) {
       [ramp.firstElementChild.textContent, ramp.lastElementChild.textContent] = found.ends;
       of("i", ramp).style.background = `linear-gradient(90deg, ${MAGMA.map((tone) => `rgb(${tone})`)})`;
     }
-    canvas.setAttribute("aria-label", [caption.textContent.trim(), `run ${run.name}`,
-      `sample ${data.samples[state.sphere]}`, ...(found.ends ? [found.ends.join(" to ")] : [])].join(", "));
+    const title = [...caption.childNodes].filter((node) => node !== about).map((node) => node.textContent).join("");
+    canvas.setAttribute("aria-label", [title.trim(), found.words, ...keys.map(([text]) => text), `run ${run.name}`,
+      `sample ${data.samples[state.sphere]}`, found.ends && found.ends.join(" to ")].filter(Boolean).join(", "));
   }
 
   // What is chosen.
@@ -313,7 +319,10 @@
     state.near = Math.min(8, Math.max(1, state.near));
     state.sphere = Math.min(data.samples.length - 1, Math.max(0, state.sphere | 0));
     state.turn = Math.max(0, state.turn | 0);
-    for (const key of CAMERA) control[key].value = state[key];
+    for (const key of CAMERA) {
+      control[key].value = state[key];
+      control[key].setAttribute("aria-valuetext", key === "near" ? `${numbers(state.near, 2)} times` : `${Math.round(state[key])}°`);
+    }
     control.sample.value = state.sphere;
     if (CAMERA.some((key) => state[key] !== before[key])) {
       looked.clear();

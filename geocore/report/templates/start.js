@@ -18,6 +18,7 @@
       scroll(target, 4);
     });
   }
+  for (const other of document.querySelectorAll("noscript")) other.remove(); // off the screen it is read out
   addEventListener("hashchange", () => page.restore());
   page.restore();
   document.documentElement.dataset.ready = "";

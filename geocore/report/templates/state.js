@@ -93,6 +93,8 @@ const page = (() => {
       tell(new Set(Object.keys(state)));
     },
     address() { write(); return location.href; },
+    // To who does not see it happen.
+    say(text) { document.getElementById("said").textContent = text; },
   };
 })();
 document.documentElement.classList.add("js");

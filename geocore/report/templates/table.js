@@ -8,7 +8,8 @@
   const body = table.tBodies[0];
   const rows = [...body.rows];
   const overSeeds = [...document.querySelectorAll("[data-group]")];
-  const marked = [...document.querySelectorAll("thead [data-run], #run-table [data-run]")];
+  const marked = [...document.querySelectorAll("#run-table tr[data-run], .by-run thead [data-run]")];
+  const equal = [...document.querySelectorAll(".equal")];
   const radios = [...document.querySelectorAll("input[name=baseline]")];
 
   // Of each metric's cell: column, run, and where its difference is told.
@@ -37,12 +38,26 @@
     place.className = `delta ${verdict === "better" || verdict === "worse" ? verdict : ""}`;
   }
 
+  // The word stands at the baseline alone: what is off the screen is read out without its style.
+  function mark(element) {
+    const word = document.createElement("span");
+    word.className = "about mark";
+    word.textContent = "baseline";
+    (element.querySelector(".pick") || element.lastChild).after(" ", word);
+  }
+
   function showDifferences(base) {
     for (const [column, run, place] of told) {
       const { delta, verdict } = differences.ofRun(column, run);
       say(place, delta === null ? "" : numbers.signed(delta), verdict);
     }
-    for (const element of marked) element.classList.toggle("base", +element.dataset.run === base);
+    for (const element of marked) {
+      const mine = +element.dataset.run === base;
+      if (element.classList.contains("base") === mine) continue;
+      element.classList.toggle("base", mine);
+      if (mine) mark(element);
+      else for (const word of element.querySelectorAll(".mark")) word.remove();
+    }
     for (const radio of radios) radio.checked = +radio.value === base;
   }
 
@@ -69,11 +84,14 @@
     const button = document.createElement("button");
     button.type = "button";
     button.className = "sort";
+    button.title = "sort the runs by this column";
     button.append(...head.childNodes);
     head.append(button);
     button.addEventListener("click", () => {
       const now = page.state.sort;
       page.change({ sort: now === number ? `-${number}` : now === `-${number}` ? "" : number });
+      const how = { ascending: "upwards", descending: "downwards" }[head.getAttribute("aria-sort")];
+      page.say(how ? `runs sorted by ${columns[number].key}, ${how}` : "runs in the order given");
     });
   }
   function sortRows(sort) {
@@ -99,6 +117,7 @@
   page.listen(["all"], (state) => {
     only.checked = !state.all;
     document.body.classList.toggle("only", !state.all);
+    for (const element of equal) element.ariaHidden = state.all ? null : "true";
   });
   page.listen(["base"], (state) => showDifferences(state.base));
   page.listen(["base", "shown"], showGroups);

@@ -20,12 +20,17 @@ const theme = (() => {
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", renew);
   // Paper is white: drawings, too, are made anew for it.
+  let folded = [];
   addEventListener("beforeprint", () => {
-    for (const notes of document.querySelectorAll(".notes")) notes.open = true;
+    folded = [...document.querySelectorAll(".notes:not([open])")];
+    for (const notes of folded) notes.open = true;
     document.documentElement.dataset.theme = "light";
     renew();
   });
-  addEventListener("afterprint", () => page.tell("theme"));
+  addEventListener("afterprint", () => {
+    for (const notes of folded) notes.open = false;
+    page.tell("theme");
+  });
 
   return {
     // The colour that a name of the style sheet, "--ink", stands for now.
