@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 
 from flows.server import free_port, process_of, record_of, state_of
+from geocore.errors import UserError
 from geocore.report.folder_server import FolderServer
 from geocore.runs.atomic import write_json
 from geocore.runs.home import geocore_home
@@ -44,20 +45,20 @@ def pages_url(root: Path) -> str | None:
     chosen = os.environ.get("PREFECT_API_URL")
     if chosen not in (None, state.get("url")) or process_of(state.get("keeper")) is None:
         return None
-    served = state.get("pages", {})
-    return served.get("url") if served.get("folder") == str(comparisons(root)) else None
+    served = state.get("pages")
+    if not isinstance(served, dict) or served.get("folder") != str(comparisons(root)):
+        return None
+    return str(served["url"]) if "url" in served else None
 
 
 def keep(root: Path, port: int) -> int:
     """Run the server as a child, and end it when nobody needs it any more."""
     folder = root / ".prefect"
-    # Without a client's URL: a server that takes itself for a client asks itself at start. Its
-    # pages would then ask Prefect's usual port, so they are told this one.
-    bare = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    bare["PREFECT_SERVER_UI_API_URL"] = f"http://127.0.0.1:{port}/api"
     command = [sys.executable, "-m", "prefect", "server", "start"]
     server = subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", str(port)], env=bare, preexec_fn=_die_with_me
+        [*command, "--host", "127.0.0.1", "--port", str(port)],
+        env=_environment(f"http://127.0.0.1:{port}/api"),
+        preexec_fn=_die_with_me,
     )
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     try:
@@ -79,14 +80,38 @@ def keep(root: Path, port: int) -> int:
     return 0
 
 
+def _environment(url: str) -> dict[str, str]:
+    """Of a server at ``url``; where the user says at which its pages find it, that is respected.
+
+    Without a client's URL: a server that takes itself for a client asks itself at start. Its pages
+    would then ask Prefect's usual port, so they are told this one.
+    """
+    bare = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    if not bare.keys() & {"PREFECT_SERVER_UI_API_URL", "PREFECT_UI_API_URL"}:
+        bare["PREFECT_SERVER_UI_API_URL"] = url
+    return bare
+
+
 @contextlib.contextmanager
 def _pages(root: Path, folder: Path, taken: int) -> Iterator[dict[str, str]]:
-    """Pages of comparisons, served for the time of the block: from where, and at which address."""
-    served, port = comparisons(root), free_port(folder / "pages-port", taken)
-    with FolderServer(served, f"Comparisons of {root.name}", port=port) as pages:
+    """Pages of comparisons, served for the time of the block: from where, and at which address.
+
+    Nothing where they cannot be: Prefect's server does not end for that.
+    """
+    served = comparisons(root)
+    try:
+        port = free_port(folder / "pages-port", taken)
+        pages = FolderServer(served, f"Comparisons of {root.name}", port=port)
+    except (OSError, UserError) as error:
+        print(f"comparisons are not served: {error}", flush=True)  # into the server's log
+        yield {}
+        return
+    with pages:
         threading.Thread(target=pages.run, daemon=True).start()
-        yield {"folder": str(served), "url": pages.url}
-        pages.close()
+        try:
+            yield {"folder": str(served), "url": pages.url}
+        finally:
+            pages.close()
 
 
 def _wait(server: subprocess.Popen[bytes], folder: Path) -> None:

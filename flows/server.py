@@ -77,7 +77,6 @@ def stop(root: Path) -> bool:
 def _end(folder: Path) -> bool:
     """End the keeper and the server that ``server.json`` names, each if it is still that one."""
     state = state_of(folder)
-    (folder / "stay").unlink(missing_ok=True)
     found = [process for role in ("keeper", "server") if (process := process_of(state.get(role)))]
     family = {child for process in found for child in _children(process)} | {*found}
     for process in family:
@@ -85,6 +84,8 @@ def _end(folder: Path) -> bool:
     _, alive = psutil.wait_procs(family, timeout=10)
     for process in alive:
         _quietly(process, signal.SIGKILL)
+    # Not before: the keeper would see that nobody needs it, and wait for the lock held here.
+    (folder / "stay").unlink(missing_ok=True)
     (folder / "server.json").unlink(missing_ok=True)
     return bool(found)
 
@@ -104,7 +105,7 @@ def state_of(folder: Path) -> dict[str, Any]:
     """What the keeper has put on record in ``server.json``; nothing where there is none."""
     try:
         state = json.loads((folder / "server.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, RecursionError, ValueError):
         return {}
     return state if isinstance(state, dict) else {}
 
@@ -120,7 +121,7 @@ def process_of(record: object) -> psutil.Process | None:
         process = psutil.Process(int(record["pid"]))  # type: ignore[index]
         same = abs(process.create_time() - float(record["born"])) < 1  # type: ignore[index]
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except (KeyError, TypeError, ValueError, psutil.Error):
+    except (KeyError, OverflowError, TypeError, ValueError, psutil.Error):
         return None
 
 
@@ -145,8 +146,9 @@ def _running(folder: Path) -> str | None:
 def gone(what: str, error: Exception) -> str:
     """What is said where Prefect has tried for a while and gave up."""
     return (
-        f"error: {what}: Prefect's server does not answer any more ({error}); what is finished is "
-        "kept: run it again"
+        f"error: {what}: Prefect's server does not answer any more "
+        f"({' '.join(str(error).split()) or type(error).__name__}); what is finished is kept: run "
+        "it again"
     )
 
 

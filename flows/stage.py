@@ -34,6 +34,7 @@ from tasks.environment import settle
 __all__ = ["ending", "opened", "run_flow", "run_stage"]
 
 _NOT_NOW = (408, 429)  # beside 500 and above: what is asked for may be right, only not now
+_NOT_YOU = (401, 403)
 
 
 @contextmanager
@@ -110,7 +111,7 @@ def ending(what: str, error: Exception) -> tuple[list[str], int] | None:
     failed = _unanswered(error)
     if failed is None:
         return None
-    earlier = error.__context__
+    earlier = error.__context__  # whether suppressed or not: the client raises its own from others
     while earlier is not None:
         if isinstance(earlier, UserError):
             return ending(what, earlier)
@@ -118,6 +119,9 @@ def ending(what: str, error: Exception) -> tuple[list[str], int] | None:
     if not isinstance(failed, httpx.HTTPStatusError):
         return [gone(what, failed)], 1
     code, words = failed.response.status_code, failed.response.reason_phrase
+    if code in _NOT_YOU:
+        keys = "expected PREFECT_API_AUTH_STRING or PREFECT_API_KEY to be one that it takes"
+        return [f"error: {what}: Prefect's server answers {code} {words}; {keys}"], 2
     why = "" if code in _NOT_NOW else ", as where its database is locked or its disk full"
     told = f"Prefect's server answers {code} {words}{why}; what is finished is kept: run it again"
     return [f"error: {what}: {told}"], 1
@@ -126,8 +130,8 @@ def ending(what: str, error: Exception) -> tuple[list[str], int] | None:
 def _unanswered(error: BaseException) -> httpx.HTTPError | None:
     """How Prefect's server failed whoever got ``error``, after the client has tried for minutes.
 
-    No connection, no answer in time, or one that it cannot do what it is asked; None otherwise. The
-    client's first request raises another error from it.
+    No connection, no answer in time, or one that it cannot do what it is asked, or not for this
+    user; None otherwise. The client's first request raises another error from it.
     """
     found: BaseException | None = error
     while found is not None:
@@ -135,7 +139,7 @@ def _unanswered(error: BaseException) -> httpx.HTTPError | None:
             return found
         if isinstance(found, httpx.HTTPStatusError):
             code = found.response.status_code
-            return found if code >= 500 or code in _NOT_NOW else None
+            return found if code >= 500 or code in (*_NOT_NOW, *_NOT_YOU) else None
         found = found.__cause__
     return None
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from geocore.config.foreign_json import Place, as_json, as_key, shown
+from geocore.config.foreign_json import Place, as_json, as_key, is_long, shown
 from geocore.config.section import Section, about, expected
 from geocore.errors import UserError
 
@@ -21,7 +22,7 @@ __all__ = ["leaves", "parse_yaml", "read_sections", "read_yaml", "tracked_leaves
 
 _LONGEST = 40  # characters of a key that a line repeats
 _LONGEST_WORDS = 200  # characters of known keys, or of the parser's own words
-_MOST_LINES = 10  # about entries of one key
+_MOST_LINES = 10  # about entries of one key, or about unknown ones of a section
 _MOST_VALUES = 10**6  # of a file, each alias as what it stands for
 _SHALLOW = 1000  # levels of nesting that libyaml certainly stands
 _TAGS = "tag:yaml.org,2002:"
@@ -177,9 +178,13 @@ def read_sections(
     where = where or path.name
     if known is not None:
         names = sorted(known)
-        unknown = [_unknown(_cut(key), str(key), names) for key in raw if key not in names]
-        if unknown:
-            raise UserError(*(f"{where}: {line}" for line in unknown))
+        lines: dict[Place, Callable[[], str]] = {
+            (as_key(key),): partial(_unknown, _cut(key), as_key(key), names)
+            for key in raw
+            if key not in names
+        }
+        if lines:
+            raise UserError(*(f"{where}: {line}" for line in _few("the file", lines, ())))
     return {kind.title: validate(raw.get(kind.title), kind, where) for kind in kinds}
 
 
@@ -189,7 +194,8 @@ def validate(raw: Any, kind: type[Section], where: str) -> Section:
         found = "missing" if raw is None else shown(raw)
         raise UserError(f"{where}: {kind.title} is {found}; expected a mapping of keys")
     kind = kind.of(raw)
-    plain, odd = as_json(raw)
+    copy = as_json(raw)
+    plain, odd, _ = copy
     details: list[Any] = []
     try:
         section = kind.read(plain)
@@ -197,8 +203,9 @@ def validate(raw: Any, kind: type[Section], where: str) -> Section:
             return section
     except ValidationError as error:
         details = error.errors(include_url=False)
-    lines = _faults(kind, raw, odd, details)
-    raise UserError(*(f"{where}: {line}" for line in _few(kind.title, lines)))
+    lines = _faults(kind, raw, copy, details)
+    known = _schema(kind)["properties"]
+    raise UserError(*(f"{where}: {line}" for line in _few(kind.title, lines, known)))
 
 
 def leaves(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -217,7 +224,7 @@ def tracked_leaves(kind: type[Section]) -> list[str]:
     """The keys of a section that DVC tracks, as ``section.key``."""
     properties = _schema(kind)["properties"]
     return [
-        f"{kind.title}.{key}" for key, about in properties.items() if about.get("tracked", True)
+        f"{kind.title}.{key}" for key, field in properties.items() if field.get("tracked", True)
     ]
 
 
@@ -228,83 +235,140 @@ def _schema(kind: type[Section]) -> dict[str, Any]:
 
 
 def _faults(
-    kind: type[Section], raw: Mapping[Any, Any], odd: Mapping[Place, str], details: list[Any]
-) -> dict[Place, str]:
-    """A line for each fault, by its place: what pydantic found, and what JSON has not."""
+    kind: type[Section],
+    raw: Mapping[Any, Any],
+    copy: tuple[dict[str, Any], dict[Place, str], dict[Place, Any]],
+    details: list[Any],
+) -> dict[Place, Callable[[], str]]:
+    """What words a fault, by its place: what pydantic found, and what JSON has not."""
+    plain, odd, keys = copy
     schema = _schema(kind)
-    lines: dict[Place, str] = {}
+    lines: dict[Place, Callable[[], str]] = {}
     lengths: set[Place] = set()
     for detail in details:
-        place, is_length = _place(detail, raw)
+        place, is_length = _place(detail, plain)
         of_a_null = any(place[:n] in odd for n in range(len(place) + 1)) or (odd and not place)
         if of_a_null and detail["type"] != "extra_forbidden":
             continue  # that of the copy, which nobody wrote
-        lines.setdefault(place, _line(kind, schema, raw, place, detail))
+        lines.setdefault(place, partial(_line, kind, schema, raw, place, keys, detail))
         lengths |= {place} if is_length else set()
     # Where one kind of a union reads on, those that stop before it have nothing to say.
     passed = {place[:n] for place in lines for n in range(len(place))} - lengths
     lines = {place: line for place, line in lines.items() if place not in passed}
     for place, found in odd.items():
         if not any(place[:n] in lines for n in range(len(place) + 1)):
-            wanted = expected(schema, place)
-            if found in ("nan", "inf", "-inf"):
-                wanted = wanted.replace("a number", "a finite number", 1)
-            lines[place] = f"{_name(kind.title, place)} is {found}; expected {wanted}"
+            lines[place] = partial(_odd, kind, schema, raw, place, keys, found)
     return lines
 
 
-def _few(title: str, lines: Mapping[Place, str]) -> Iterator[str]:
-    """The lines; of those about very many entries of one key the first, and how many there are."""
+def _few(
+    title: str, lines: Mapping[Place, Callable[[], str]], known: Iterable[str]
+) -> Iterator[str]:
+    """The lines; of those about very many entries of one key the first, and how many there are.
+
+    Keys that are not ``known`` count as entries of the whole. No line is told twice.
+    """
+    known = set(known)
     counts: Counter[Place] = Counter()
+    told: set[str] = set()
     for place, line in lines.items():
-        counts[place[:1]] += 1
-        if counts[place[:1]] <= _MOST_LINES:
-            yield line
-    for place, count in counts.items():
+        group = place[:1] if place[:1] and place[0] in known else ()
+        if counts[group] < _MOST_LINES:
+            text = line()
+            if text in told:
+                continue
+            told.add(text)
+            yield text
+        counts[group] += 1
+    for key, count in counts.items():
         if count > _MOST_LINES:
-            yield f"{_name(title, place)} has {count - _MOST_LINES} more such faults; expected none"
+            what = "such faults" if key else "unknown keys"
+            yield f"{_name(title, key, {})} has {count - _MOST_LINES} more {what}; expected none"
 
 
-def _place(detail: Any, raw: Any) -> tuple[Place, bool]:
-    """Where in ``raw`` a fault is, and whether it is the length of the list there.
+def _place(detail: Any, plain: Any) -> tuple[Place, bool]:
+    """Where in ``plain`` a fault is, and whether it is the length of the list there.
 
     pydantic's own place also names the kinds of a union, and what a list is too short for.
     """
     place: Place = ()
     *_, last = detail["loc"] or ("",)
     for step in detail["loc"]:
-        if isinstance(raw, Mapping) and isinstance(step, str):
-            entries = {as_key(key): entry for key, entry in raw.items()}
-            if step in entries or (detail["type"] == "missing" and step == last):
-                place, raw = (*place, step), entries.get(step)
-        elif isinstance(raw, list | tuple) and isinstance(step, int):
-            if step >= len(raw):
+        if isinstance(plain, dict) and isinstance(step, str):
+            if step in plain or (detail["type"] == "missing" and step == last):
+                place, plain = (*place, step), plain.get(step)
+        elif isinstance(plain, list) and isinstance(step, int):
+            if step >= len(plain):
                 return place, True
-            place, raw = (*place, step), raw[step]
+            place, plain = (*place, step), plain[step]
     # A list is short for pydantic too where entries of it are wrong.
     is_length = detail["type"] in ("too_short", "too_long")
-    return place, is_length and detail["ctx"]["actual_length"] == len(raw)
+    return place, is_length and detail["ctx"]["actual_length"] == len(plain)
 
 
 def _line(
-    kind: type[Section], schema: Mapping[str, Any], raw: Any, place: Place, detail: Any
+    kind: type[Section],
+    schema: Mapping[str, Any],
+    raw: Any,
+    place: Place,
+    keys: Mapping[Place, Any],
+    detail: Any,
 ) -> str:
-    name, above = _name(kind.title, place), place[:-1]
+    name, above = _name(kind.title, place, keys), place[:-1]
     if detail["type"] == "value_error" and any("properties" in one for one in about(schema, place)):
         return str(detail["ctx"]["error"])  # a rule over several keys names them itself
     if detail["type"] == "extra_forbidden":
         known = [key for one in about(schema, above) for key in one.get("properties", ())]
-        return _unknown(name, str(place[-1]), known, f"{_name(kind.title, above)}.")
-    found = raw
-    for step in place:
-        found = found.get(step, ...) if isinstance(found, Mapping) else found[step]
-    found = "missing" if found is ... else shown(found)
-    return f"{name} is {found}; expected {expected(schema, place)}"
+        return _unknown(name, str(place[-1]), known, f"{_name(kind.title, above, keys)}.")
+    found = _found(raw, place, keys)
+    words = "missing" if found is ... else shown(found)
+    return f"{name} is {words}; expected {_wanted(schema, place, found)}"
 
 
-def _name(title: str, place: Iterable[str | int]) -> str:
-    """A place as the user finds it: ``synthesize.layer_bits[0][1]``."""
-    return title + "".join(f"[{n}]" if isinstance(n, int) else f".{_cut(n)}" for n in place)
+def _odd(
+    kind: type[Section],
+    schema: Mapping[str, Any],
+    raw: Any,
+    place: Place,
+    keys: Mapping[Place, Any],
+    words: str,
+) -> str:
+    wanted = _wanted(schema, place, _found(raw, place, keys))
+    return f"{_name(kind.title, place, keys)} is {words}; expected {wanted}"
+
+
+def _found(raw: Any, place: Place, keys: Mapping[Place, Any]) -> Any:
+    """What stands at a place, ``...`` where nothing does."""
+    for n, step in enumerate(place, 1):
+        key: Any = keys.get(place[:n], step)
+        if isinstance(raw, Mapping):
+            raw = raw.get(key, ...)
+        else:  # of the keys 1 and "1" the copy has one, and both may have what JSON has not
+            is_there = isinstance(raw, list | tuple) and isinstance(key, int) and key < len(raw)
+            raw = raw[key] if is_there else ...
+    return raw
+
+
+def _wanted(schema: Mapping[str, Any], place: Place, found: Any) -> str:
+    words = expected(schema, place)
+    if is_long(found):
+        words = words.replace("an integer", "a shorter integer", 1)
+    if isinstance(found, int | float) and not abs(found) <= sys.float_info.max:  # nor is nan
+        words = words.replace("a number", "a finite number", 1)
+    return words
+
+
+def _name(title: str, place: Place, keys: Mapping[Place, Any]) -> str:
+    """A place as the user finds it: ``synthesize.layer_bits[0][1]``, with the file's own keys."""
+    name = title
+    for n, step in enumerate(place, 1):
+        key = keys.get(place[:n], step)
+        if isinstance(step, int):
+            name += f"[{step}]"
+        else:
+            is_text = isinstance(key, bool | int | float | str | None)
+            name += f".{_cut(key)}" if is_text else f".({_cut(key)})"
+    return name
 
 
 def _cut(key: Any) -> str:

@@ -35,7 +35,7 @@ class Section(BaseModel):
     can track each leaf.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     title: ClassVar[str]
 
     @classmethod

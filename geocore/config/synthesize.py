@@ -63,7 +63,7 @@ class Variant(BaseModel):
     chip's own slices (``dsp``), which is what networks without them are compared with.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     name: Annotated[
         str,

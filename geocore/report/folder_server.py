@@ -11,6 +11,7 @@ import os
 import re
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from geocore.report.serving import LOOPBACK, Exchange, LocalServer
 
@@ -42,12 +43,13 @@ class FolderServer(LocalServer):
         """A page as it lies there, or the list."""
         if path == "/":
             exchange.page(self._list())
-        elif (content := self._read(path)) is not None:
-            exchange.page(content)
+        elif (page := self._open(path)) is not None:
+            with page:
+                exchange.file(page)
         else:
             exchange.refuse(404, "no such page; those that are here are listed at /")
 
-    def _read(self, path: str) -> bytes | None:
+    def _open(self, path: str) -> BinaryIO | None:
         named = _PAGE.fullmatch(path)
         if named is None:
             return None
@@ -58,12 +60,12 @@ class FolderServer(LocalServer):
         if not stat.S_ISREG(os.fstat(found).st_mode):
             os.close(found)
             return None
-        with os.fdopen(found, "rb") as stream:
-            return stream.read()
+        return os.fdopen(found, "rb")
 
     def _list(self) -> bytes:
         try:
-            found = [path.name for path in self._folder.iterdir()]
+            with os.scandir(self._folder) as entries:
+                found = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
         except OSError:
             found = []
         # Runs' names, which begin with their time; what the pattern lets through needs no escape.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import os
 import re
 import socket
 import socketserver
@@ -16,7 +17,7 @@ import sys
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from geocore.errors import UserError
 
@@ -24,6 +25,7 @@ __all__ = ["LOOPBACK", "Exchange", "LocalServer", "is_loopback"]
 
 LOOPBACK = "127.0.0.1"
 
+_PIECE = 1 << 18  # bytes of a file at a time
 _PATIENCE = 30.0  # seconds that a reader may keep an answer waiting
 _HEADERS = (
     ("Cache-Control", "no-store"),
@@ -150,7 +152,7 @@ class Exchange(BaseHTTPRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """A line of our own where the standard library repeats what was asked."""
         with suppress(OSError):
-            self.refuse(405 if code == 501 else code, "expected GET or HEAD of /")
+            self.refuse(405 if code == 501 else code, "expected GET or HEAD of a page")
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: the terminal is for what happens to the runs."""
@@ -159,6 +161,14 @@ class Exchange(BaseHTTPRequestHandler):
         """A page of HTML, whole."""
         self.begin(200, "text/html; charset=utf-8", len(content))
         self.write(content)
+
+    def file(self, page: BinaryIO) -> None:
+        """A page of HTML that lies in a file: a piece at a time, whoever reads slowly."""
+        size = os.fstat(page.fileno()).st_size
+        self.begin(200, "text/html; charset=utf-8", size)
+        while size > 0 and self.command != "HEAD" and (piece := page.read(min(size, _PIECE))):
+            self.write(piece)
+            size -= len(piece)
 
     def refuse(self, status: int, words: str) -> None:
         """A line of ASCII that says why there is no page."""

@@ -38,7 +38,7 @@ _LEFTOVER = re.compile(
 )
 _OLD = 30 * 86400.0  # seconds without a change, after which nobody works on it on any machine
 _OS_ERROR = re.compile(r"\(os error (?P<number>\d+)\)")
-_COPY_ERROR = re.compile(r"\[Errno (?P<number>\d+)\] [^:'\"]*(?:: '(?P<name>[^']*)')?")
+_COPY_ERROR = re.compile(r"\[Errno (?P<number>\d+)\]")
 _REASONS = {
     errno.ENOSPC: "no space left on device",
     errno.EDQUOT: "disk quota exceeded",
@@ -83,11 +83,16 @@ def reserve(path: Path) -> None:
 
     Such a file begins as a hole, and a process that writes into it is killed (SIGBUS), without a
     word, where the disk is full by then. Here a full disk is an ``OSError``. Does nothing where the
-    system cannot do it (macOS).
+    system or the file system cannot do it (macOS), and for an empty file.
     """
-    if hasattr(os, "posix_fallocate"):
+    size = path.stat().st_size
+    if size and hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+                    raise
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -170,11 +175,14 @@ def disk_error(error: BaseException, path: Path) -> UserError | None:
     Libraries written in Rust, and ``shutil.copytree``, put the error number into their message: it
     is read from there.
     """
-    number, named = _refused(error)
-    if number not in _REASONS or isinstance(error, UserError):
+    if isinstance(error, UserError):
         return None
-    # A refusal elsewhere (an input that may not be read) is not about this path.
-    if number == errno.EACCES and named and not _is_about(named, path):
+    for number, named in _refusals(error):
+        # A refusal elsewhere (an input that may not be read) is not about this path.
+        elsewhere = number == errno.EACCES and named and not _is_about(named, path)
+        if number in _REASONS and not elsewhere:
+            break
+    else:
         return None
     free = f" ({_free(path)} free)" if number == errno.ENOSPC else ""
     kind = "folder" if path.is_dir() else "file"
@@ -182,15 +190,18 @@ def disk_error(error: BaseException, path: Path) -> UserError | None:
     return UserError(f"{_REASONS[number]} while writing {_shown(path)}{free}; {left}")
 
 
-def _refused(error: BaseException) -> tuple[int | None, str | None]:
-    """The number of an error of the system's, and the file that it names."""
-    if isinstance(error, OSError) and not isinstance(error, shutil.Error):
-        return error.errno, None if error.filename is None else str(error.filename)
-    if not isinstance(error, Exception):
-        return None, None
-    pattern = _COPY_ERROR if isinstance(error, shutil.Error) else _OS_ERROR
-    found = pattern.search(str(error))
-    return (int(found["number"]), found.groupdict().get("name")) if found else (None, None)
+def _refusals(error: BaseException) -> Iterator[tuple[int | None, str | None]]:
+    """The number of each of the system's errors in it, and the file that it names."""
+    if isinstance(error, shutil.Error):
+        entries = error.args[0] if error.args and isinstance(error.args[0], list) else ()
+        for source, target, why in entries:
+            if found := _COPY_ERROR.search(str(why)):
+                names = (str(name) for name in (source, target) if repr(str(name)) in str(why))
+                yield int(found["number"]), next(names, None)
+    elif isinstance(error, OSError):
+        yield error.errno, None if error.filename is None else str(error.filename)
+    elif isinstance(error, Exception) and (found := _OS_ERROR.search(str(error))):
+        yield int(found["number"]), None
 
 
 def _this_host() -> str:

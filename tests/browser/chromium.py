@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserType
 
-__all__ = ["browser"]
+__all__ = ["browser", "launched"]
 
-FLAGS = (
+_FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-domain-reliability", "--no-default-browser-check", "--no-pings",
@@ -26,13 +26,21 @@ FLAGS = (
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The browser; without one these tests are skipped, and say what would run them."""
-    executable = os.environ.get("GEOCORE_BROWSER") or shutil.which("chromium")
-    if not executable or not Path(executable).is_file():
+    if not Path(_executable()).is_file():
         pytest.skip("no browser: install Debian's chromium, or name one in GEOCORE_BROWSER")
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="no playwright: pip install 'geocore[dev]'"
     )
     with warnings.catch_warnings(), playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=executable, args=list(FLAGS))
+        browser = launched(driver.chromium)
         yield browser
         browser.close()
+
+
+def launched(kind: BrowserType, *more_flags: str) -> Browser:
+    """One more of them, started otherwise."""
+    return kind.launch(executable_path=_executable(), args=[*_FLAGS, *more_flags])
+
+
+def _executable() -> str:
+    return os.environ.get("GEOCORE_BROWSER") or shutil.which("chromium") or ""

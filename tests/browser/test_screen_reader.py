@@ -6,9 +6,7 @@ in the tree only where accessibility is on, as it is here.
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -17,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.chromium import FLAGS
+from tests.browser.chromium import launched
 from tests.browser.runs import complete, written
 from tests.browser.tree import CONTROLS, Node, tree_of
 from tests.browser.view import View
@@ -31,9 +29,7 @@ RUNS = 4
 @pytest.fixture(scope="module")
 def reader(browser: Browser) -> Iterator[Browser]:
     """A browser that a screen reader is at."""
-    executable = os.environ.get("GEOCORE_BROWSER") or shutil.which("chromium")
-    flags = [*FLAGS, "--force-renderer-accessibility"]
-    found = browser.browser_type.launch(executable_path=executable, args=flags)
+    found = launched(browser.browser_type, "--force-renderer-accessibility")
     yield found
     found.close()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import time
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -153,11 +155,77 @@ def test_of_very_many_faults_the_first_are_told() -> None:
     assert lines[11] == "params.yaml: model.depths has 990 more such faults; expected none"
 
 
+def test_of_very_many_unknown_keys_the_first_are_told(tmp_path: Path) -> None:
+    """Each fault went through all keys: 20 s, and 10,000 lines."""
+    path = tmp_path / "params.yaml"
+    path.write_text("train:\n" + "".join(f"  k{n}: 0\n" for n in range(10**4)))
+    began = time.process_time()
+    with pytest.raises(UserError) as caught:
+        read_sections(path, (TrainParams,))
+    assert time.process_time() - began < 2
+    lines = caught.value.lines
+    missing, unknown = lines[: -(10 + 1)], lines[-11:]
+    assert len(missing) == len(TrainParams.model_fields)
+    assert all(" is missing; expected " in line for line in missing)
+    assert all(f"train.k{n} is an unknown key; " in line for n, line in enumerate(unknown[:10]))
+    assert unknown[10] == "params.yaml: train has 9990 more unknown keys; expected none"
+    odd: dict[Any, Any] = dict.fromkeys(range(10**4), math.nan)
+    began = time.process_time()
+    assert len(refused("train", odd)) == 11
+    assert time.process_time() - began < 2
+    path.write_text("".join(f"k{n}: 0\n" for n in range(10**4)))
+    with pytest.raises(UserError) as caught:
+        read_sections(path, (), ["train"])
+    assert len(caught.value.lines) == 11
+    assert caught.value.lines[10] == (
+        "params.yaml: the file has 9990 more unknown keys; expected none"
+    )
+
+
+def test_a_key_is_named_as_it_stands_and_once(tmp_path: Path) -> None:
+    odd: dict[Any, Any] = {"\ud800": 0, b"hi": 1, 1: 2, "1": 3, "Q" * 50: 4, "Q" * 51: 5, None: 6}
+    begun = [line.partition(" is an unknown key; ")[0] for line in refused("train", odd)]
+    keys = (r"\ud800", "(binary data)", "1", "Q" * 40 + "...", "null")
+    assert begun == [f"params.yaml: train.{key}" for key in keys]
+    both: dict[Any, Any] = {1: [math.nan], "1": 3}
+    (line,) = refused("train", both)
+    assert line.startswith("params.yaml: train.1 is an unknown key; ")
+    path = tmp_path / "params.yaml"
+    path.write_text(f"1: 0\n'1': 0\n? 0x{'f' * 5000}\n: 0\n")
+    with pytest.raises(UserError) as caught:
+        read_sections(path, (), ["train"])
+    assert caught.value.lines == (
+        "params.yaml: 1 is an unknown key; expected one of train",
+        "params.yaml: an integer of thousands of digits is an unknown key; expected one of train",
+    )
+
+
+def test_numbers_that_are_too_long() -> None:
+    for value, found in (
+        (10**400, f"1{'0' * 79}..."), (-(10**400), f"-1{'0' * 78}..."), (math.inf, "inf"),
+        (2**14100, "an integer of thousands of digits"),
+    ):  # fmt: skip
+        (line,) = refused("train", {"clip_norm": value})
+        assert line == f"params.yaml: train.clip_norm is {found}; expected a finite number above 0"
+    (line,) = refused("train", {"patience": 2**14100})
+    assert line.startswith(
+        "params.yaml: train.patience is an integer of thousands of digits; expected a shorter "
+        "integer at least 1"
+    )
+
+
+def test_a_mapping_is_told_as_one() -> None:
+    (line,) = refused("train", {"lr": {b"hi": 1}})
+    assert line.startswith('params.yaml: train.lr is {"binary data": 1}; expected a number')
+    (line,) = refused("train", {"lr": MappingProxyType({"a": 1})})
+    assert line.startswith('params.yaml: train.lr is {"a": 1}; expected a number')
+
+
 def test_what_json_does_not_hold() -> None:
     endless: list[object] = []
     endless.append(endless)
     for value, found in (
-        ({1, 2}, "a set"), (b"bytes", "binary data"), (endless, "nested too deeply"),
+        ({1, 2}, "a set"), (b"bytes", "binary data"), (endless, "a list that contains itself"),
         (date(2020, 1, 2), "a date"), ("\ud800", r'"\ud800", half a character'),
         (10**5000, "an integer of thousands of digits"), ([[math.nan]], "[[NaN]]"),
     ):  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
@@ -83,9 +84,13 @@ def test_a_field_in_words(place: list[str | int], words: str) -> None:
     [
         ("counts", {"a": 1, "b": 0, "c": "x"}, [("counts.b", "0"), ("counts.c", '"x"')]),
         ("counts", [], [("counts", "[]")]),
+        ("counts", {3: 0}, [("counts.3", "0")]),
+        ("counts", {3: [math.nan], "3": 0}, [("counts.3", "0")]),
+        ("counts", {b"hi": 0}, [("counts.(binary data)", "0")]),
         ("grid", [[1], [2, 10], 3], [("grid[1][1]", "10"), ("grid[2]", "3")]),
         ("pair", ["a"], [("pair", '["a"]')]),
         ("pair", ["a", 1, 2], [("pair", '["a", 1, 2]')]),
+        ("pair", ["a", 10**400], [("pair[1]", f"1{'0' * 79}...")]),
         ("pair", [1, "b"], [("pair[0]", "1"), ("pair[1]", '"b"')]),
         ("pair", [1], [("pair[0]", "1"), ("pair", "[1]")]),
         ("some", [], [("some", "[]")]),

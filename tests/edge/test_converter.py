@@ -25,7 +25,7 @@ from tests.edge.firmwares import compiled
 from tests.edge.random_modules import random_images, random_module
 
 KINDS: tuple[WeightBits, ...] = (16, 8, 5, 2, "binary", "ternary")
-DAILY = 20
+DAILY = 10
 
 
 def described(module: nn.Module, shape: Shape, bits: Bits) -> QuantisedModel:

@@ -31,6 +31,7 @@ def feed(count: int, seed: int) -> Feed:
     return tensor_feed(drawn, labels)
 
 
+@pytest.mark.slow  # tests/pipeline/test_synthesize.py goes all the way every day, by the stage
 def test_from_training_to_a_netlist_that_says_the_same(tmp_path: Path) -> None:
     network = student(SHAPE, (2, 2))
     fit(network, feed(96, 1), feed(30, 2), float_plan(seed=0, epochs=4, batch_size=8, lr=0.02))

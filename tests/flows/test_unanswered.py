@@ -39,6 +39,7 @@ def wrapped(error: Exception) -> RuntimeError:
     ("error", "told"),
     [
         (httpx.ConnectError("refused"), "does not answer any more (refused)"),
+        (httpx.ReadTimeout(""), "does not answer any more (ReadTimeout)"),
         (wrapped(httpx.ReadTimeout("timed out")), "does not answer any more (timed out)"),
         (refused(500), "answers 500 Internal Server Error, as where its database is locked or its "
          "disk full"),
@@ -51,6 +52,15 @@ def wrapped(error: Exception) -> RuntimeError:
 def test_how_the_server_failed(error: Exception, told: str | None) -> None:
     line = f"error: train: Prefect's server {told}; what is finished is kept: run it again"
     assert ending("train", error) == (told and ([line], 1))
+
+
+@pytest.mark.parametrize(("status", "words"), [(401, "Unauthorized"), (403, "Forbidden")])
+def test_a_key_that_the_server_does_not_take_is_the_users_to_mend(status: int, words: str) -> None:
+    line = (
+        f"error: train: Prefect's server answers {status} {words}; expected "
+        "PREFECT_API_AUTH_STRING or PREFECT_API_KEY to be one that it takes"
+    )
+    assert ending("train", wrapped(refused(status))) == ([line], 2)
 
 
 @pytest.mark.parametrize("mistake", [UserError("lr: -1", "seed: x"), GateError("accuracy is 0.1")])
@@ -114,6 +124,16 @@ def test_a_server_that_goes_on_failing_is_told_in_a_line(
     assert done.returncode == 0, done.stderr
     (line,) = said(done)
     assert line.startswith("fetch: done in ")
+
+
+def test_a_real_flow_with_a_key_that_the_server_does_not_take(
+    server: FailingServer, project: Project
+) -> None:
+    server.begin("start", status=401)
+    done = project.run("flows.fetch")
+    (line,) = said(done)
+    assert done.returncode == 2
+    assert line.startswith("error: fetch: Prefect's server answers 401 Unauthorized; expected ")
 
 
 def test_a_mistake_that_the_server_cannot_be_told_is_told_to_the_user(

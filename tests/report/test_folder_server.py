@@ -67,10 +67,17 @@ def test_the_list_has_the_last_page_first_and_is_text(get: Get, folder: Path) ->
     assert "Pages of &lt;a&gt; &amp; b" in page and "<a>" not in page
     first, second = page.index("20260101T000000"), page.index("20260102T000000")
     assert second < first
-    assert "<b>" not in page and "hidden" not in page and "notes" not in page
+    for refused in ("<b>", "hidden", "notes", "link", "folder", "pipe"):
+        assert refused not in page
     for path in folder.glob("*2026*"):
         path.unlink()
     assert "20260102T000000" not in get("/")
+
+
+def test_a_large_page_goes_out_in_pieces(get: Get, folder: Path) -> None:
+    content = "".join(f"<p>{number}</p>" for number in range(100_000))
+    (folder / "large.html").write_text(content)
+    assert get("/large.html").split("\r\n\r\n", 1)[1] == content
 
 
 @pytest.mark.parametrize(
@@ -108,4 +115,4 @@ def test_a_foreign_name_and_another_method_get_nothing(get: Get) -> None:
 def test_a_folder_that_is_not_there_yet_is_an_empty_list(tmp_path: Path) -> None:
     with FolderServer(tmp_path / "later", "Pages") as server:
         assert b"There is none yet." in server._list()
-        assert server._read("/any.html") is None
+        assert server._open("/any.html") is None

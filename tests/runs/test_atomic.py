@@ -20,6 +20,7 @@ from geocore.runs import atomic
 from geocore.runs.atomic import (
     beside,
     discard,
+    disk_error,
     remove_stale,
     replacing,
     reserve,
@@ -218,6 +219,24 @@ def test_a_copied_folder_that_is_refused_is_one_line(
     if told:
         assert str(caught.value).startswith(f"{told} ")
     assert names_in(target.parent) == []
+
+
+def test_of_all_that_a_copy_was_refused_the_disks_refusal_is_told() -> None:
+    out, unread = Path("/data/out"), ("/in/it's", "/data/out/it's", '[Errno 13] no: "/in/it\'s"')
+    assert disk_error(shutil.Error([unread]), out) is None, "that is about the source"
+    full = ("/in/b", "/data/out/b", "[Errno 28] No space left on device")
+    told = disk_error(shutil.Error([unread, full]), out)
+    assert told is not None and str(told).startswith("no space left on device ")
+    mine = ("/in/b", "/data/out/it's", '[Errno 13] no: "/data/out/it\'s"')
+    assert str(disk_error(shutil.Error([mine]), out)).startswith("permission denied ")
+    for odd in (shutil.Error(), shutil.Error("same file"), shutil.Error([])):
+        assert disk_error(odd, out) is None
+
+
+def test_room_for_an_empty_file_is_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    reserve(tmp_path / "empty")
+    assert (tmp_path / "empty").stat().st_size == 0
 
 
 @pytest.fixture

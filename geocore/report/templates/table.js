@@ -43,7 +43,14 @@
     const word = document.createElement("span");
     word.className = "about mark";
     word.textContent = "baseline";
-    (element.querySelector(".pick") || element.lastChild).after(" ", word);
+    (element.querySelector(".pick") || element.lastChild).after(word);
+    word.before(" ");
+  }
+
+  function unmark(word) {
+    const space = word.previousSibling;
+    if (space?.nodeType === Node.TEXT_NODE && !space.data.trim()) space.remove();
+    word.remove();
   }
 
   function showDifferences(base) {
@@ -56,7 +63,7 @@
       if (element.classList.contains("base") === mine) continue;
       element.classList.toggle("base", mine);
       if (mine) mark(element);
-      else for (const word of element.querySelectorAll(".mark")) word.remove();
+      else for (const word of element.querySelectorAll(".mark")) unmark(word);
     }
     for (const radio of radios) radio.checked = +radio.value === base;
   }
