@@ -1,4 +1,4 @@
-"""What holds for every test: no telemetry, no look-ups outside, one thread.
+"""What holds for every test: no telemetry, no look-ups outside, one thread, at most one browser.
 
 The environment is set when pytest loads this file, before any test module imports torch or jax,
 and the processes that tests start inherit it.
@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+
+from tests.browser.chromium import browser  # one for all folders: two at once would not do
+
+__all__ = ["ENVIRONMENT", "browser"]
 
 ENVIRONMENT = {
     # Nothing is reported home, nothing is asked of the network.

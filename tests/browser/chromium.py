@@ -23,9 +23,12 @@ _FLAGS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The browser; without one these tests are skipped, and say what would run them."""
+    """The browser; without one these tests are skipped, and say what would run them.
+
+    One a file: as long as it is there, its loop counts as the running one of this process.
+    """
     if not Path(_executable()).is_file():
         pytest.skip("no browser: install Debian's chromium, or name one in GEOCORE_BROWSER")
     playwright = pytest.importorskip(

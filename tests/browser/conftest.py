@@ -1,4 +1,4 @@
-"""Tabs of a real Chromium without a network: the browser is one for all tests of this folder."""
+"""Tabs of a real Chromium without a network."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.chromium import browser
 from tests.browser.view import READY, View
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-__all__ = ["Opener", "browser", "view"]
 
 Opener = Callable[..., View]
 

@@ -6,10 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser.chromium import browser
 from tests.flows.project import Project, copy_project, user_environment
-
-__all__ = ["browser", "project", "server"]
 
 
 @pytest.fixture(scope="session")
