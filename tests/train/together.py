@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from geocore.train.classification import Classification
 from geocore.train.feed import Feed, tensor_feed
 from geocore.train.loop import train
 from geocore.train.objective import objective
-from geocore.train.processes import Group, joined
+from geocore.train.processes import Group, joined, own_device
 from geocore.train.randomness import epoch_order
 from geocore.train.state import TrainState
 from geocore.train.together import train_together
@@ -171,6 +172,19 @@ def by_three(here: Place, folder: str) -> None:
     with joined(here, CPU) as group:
         learn_all(group, root / "3")
         go_on(group, root / "then 1", root / "then 3")
+
+
+def by_gpus(here: Place, folder: str) -> None:
+    """A sum and rows of unequal numbers, on a GPU a process."""
+    device = own_device(here, "cuda")
+    with joined(here, device) as group:
+        total = group.sum(torch.full((3,), here.rank + 1.0, device=device))
+        counts = list(range(1, here.size + 1))
+        rows = group.rows(
+            torch.full((counts[here.rank], 2), float(here.rank), device=device), counts
+        )
+    told = {"sum": total.tolist(), "rows": rows.tolist(), "device": str(rows.device)}
+    (Path(folder) / f"{here.rank}.json").write_text(json.dumps(told), encoding="utf-8")
 
 
 def lost(here: Place, folder: str) -> None:
