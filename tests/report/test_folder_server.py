@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from geocore.report.folder_server import FolderServer
+from tests.report.wire import got
 
 SECRET = "what lies beside"
 Get = Callable[..., str]
@@ -38,14 +39,7 @@ def get(folder: Path) -> Iterator[Get]:
     with FolderServer(folder, "Pages of <a> & b") as server:
         thread = threading.Thread(target=server.run)
         thread.start()
-
-        def ask(path: str, method: str = "GET", host: str = f"127.0.0.1:{server.port}") -> str:
-            with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wire:
-                wire.sendall(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("latin-1"))
-                with wire.makefile("r", encoding="utf-8", newline="\n") as answer:
-                    return answer.read()
-
-        yield ask
+        yield partial(got, server.port)
         server.close()
         thread.join(timeout=10)
 

@@ -17,6 +17,7 @@ from geocore.errors import UserError
 from geocore.report.live_page import LivePage, fingerprint, with_reload
 from geocore.report.live_server import PageServer
 from geocore.report.serving import is_loopback
+from tests.report.wire import answer, got
 
 PAGE = "<html><head></head><body>one</body></html>"
 SECRET = "what lies beside"
@@ -52,17 +53,10 @@ class Site:
 
     def ask(self, request: bytes | str, *, lines: int | None = None) -> str:
         """What comes back for these bytes: all, or the first ``lines`` of it."""
-        raw = request if isinstance(request, bytes) else request.encode("latin-1")
-        with socket.create_connection(("127.0.0.1", self.server.port), timeout=10) as wire:
-            wire.sendall(raw)
-            with wire.makefile("r", encoding="utf-8", errors="replace", newline="\n") as answer:
-                if lines is None:
-                    return answer.read()
-                return "".join(answer.readline() for _ in range(lines))
+        return answer(self.server.port, request, lines=lines)
 
     def get(self, path: str, method: str = "GET", host: str | None = None) -> str:
-        name = f"127.0.0.1:{self.server.port}" if host is None else host
-        return self.ask(f"{method} {path} HTTP/1.1\r\nHost: {name}\r\n\r\n")
+        return got(self.server.port, path, method, host)
 
 
 @contextmanager
